@@ -1,0 +1,56 @@
+import { pino, type Logger } from 'pino'
+import type { LoggerService } from '@nestjs/common'
+import { currentTrace } from './trace.js'
+
+/** Levels that `KEEPSAKE_LOG_LEVEL` may name. */
+export const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const
+
+/** One of `logLevels`. */
+export type LogLevel = (typeof logLevels)[number]
+
+// Fields that hold secrets wherever they appear, one level deep. Callers do not log them; this is the second lock.
+const secretFields = ['password', 'token', 'accessToken', 'refreshToken', 'identity', 'authorization', 'cookie', 'key']
+
+// The log of a process is one stream, so level and loggers are the process's, not a service's.
+const loggers = new Map<string, Logger>()
+let level: LogLevel = 'info'
+
+/** The JSON logger of a service. Every line carries trace_id and span_id where there is a trace. */
+export function logger(service: string): Logger {
+  const known = loggers.get(service)
+  if (known !== undefined) return known
+  const made = pino({
+    level,
+    base: { service },
+    timestamp: pino.stdTimeFunctions.isoTime,
+    formatters: { level: (label) => ({ level: label }) },
+    redact: { paths: secretFields.flatMap((field) => [field, `*.${field}`]), censor: '***' },
+    mixin: () => {
+      const trace = currentTrace()
+      return trace === undefined ? {} : { trace_id: trace.traceId, span_id: trace.spanId }
+    },
+  })
+  loggers.set(service, made)
+  return made
+}
+
+/** Sets the level of every logger of this process, present and future. */
+export function setLogLevel(next: LogLevel): void {
+  level = next
+  for (const known of loggers.values()) known.level = next
+}
+
+/** Nest's own messages through the service's logger: its routine start-up lines are debug, errors stay errors. */
+export function nestLogger(service: string): LoggerService {
+  const log = logger(service)
+  const text = (message: unknown) => (message instanceof Error ? message.message : String(message))
+  return {
+    log: (message: unknown, context?: unknown) => log.debug({ context }, text(message)),
+    verbose: (message: unknown, context?: unknown) => log.trace({ context }, text(message)),
+    debug: (message: unknown, context?: unknown) => log.debug({ context }, text(message)),
+    warn: (message: unknown, context?: unknown) => log.warn({ context }, text(message)),
+    error: (message: unknown, ...rest: unknown[]) =>
+      log.error({ ...(message instanceof Error ? { err: message } : {}), context: rest.at(-1) }, text(message)),
+    fatal: (message: unknown, context?: unknown) => log.fatal({ context }, text(message)),
+  }
+}

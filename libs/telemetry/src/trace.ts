@@ -1,0 +1,56 @@
+import { context, propagation, ROOT_CONTEXT, SpanKind, SpanStatusCode, trace, type Attributes, type Span } from '@opentelemetry/api'
+
+/** Values that may be attached to a span. Ids and numbers; never names, addresses or secrets. */
+export type SpanAttributes = Attributes
+
+/** What kind of work a span is. Default: internal. */
+export type SpanRole = 'internal' | 'server' | 'client' | 'producer' | 'consumer'
+
+const kinds: Record<SpanRole, SpanKind> = {
+  internal: SpanKind.INTERNAL,
+  server: SpanKind.SERVER,
+  client: SpanKind.CLIENT,
+  producer: SpanKind.PRODUCER,
+  consumer: SpanKind.CONSUMER,
+}
+
+/**
+ * Runs `fn` inside a span named `name`. The span ends when the promise settles and carries the error's name when it
+ * rejects. Everything started inside (calls, events, logs) joins the same trace.
+ */
+export function span<T>(
+  name: string,
+  fn: (span: Span) => Promise<T>,
+  attributes: SpanAttributes = {},
+  role: SpanRole = 'internal',
+): Promise<T> {
+  return trace.getTracer('keepsake').startActiveSpan(name, { kind: kinds[role], attributes }, async (active) => {
+    try {
+      return await fn(active)
+    } catch (error) {
+      active.setStatus({ code: SpanStatusCode.ERROR, message: error instanceof Error ? error.name : 'error' })
+      if (error instanceof Error) active.recordException(error)
+      throw error
+    } finally {
+      active.end()
+    }
+  })
+}
+
+/** The W3C trace headers of where we are now (`traceparent`), to be sent along; empty outside of any trace. */
+export function injectTrace(): Record<string, string> {
+  const carrier: Record<string, string> = {}
+  propagation.inject(context.active(), carrier)
+  return carrier
+}
+
+/** Runs `fn` as a continuation of the trace in `carrier`; without one it starts from none. Returns what `fn` returns. */
+export function withTrace<T>(carrier: Readonly<Record<string, string | undefined>>, fn: () => T): T {
+  return context.with(propagation.extract(ROOT_CONTEXT, carrier), fn)
+}
+
+/** The ids of the present span, for logs and for people; undefined outside of any trace. */
+export function currentTrace(): { traceId: string; spanId: string } | undefined {
+  const active = trace.getSpanContext(context.active())
+  return active === undefined ? undefined : { traceId: active.traceId, spanId: active.spanId }
+}
