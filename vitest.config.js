@@ -1,0 +1,35 @@
+// Tests run on compiled output (`tsc -b`), so that decorators, worker threads and child processes are the real ones.
+// KEEPSAKE_SUITE narrows the files to one suite (deploy/test.mjs does); without it every test file can be named.
+import { existsSync } from 'node:fs'
+import { defineConfig } from 'vitest/config'
+
+const suites = {
+  unit: ['**/dist/**/*.test.js'],
+  medium: ['**/dist/**/*.{medium,contract}.test.js'],
+  e2e: ['**/dist/**/*.e2e.test.js'],
+  data: ['**/dist/**/*.data.test.js'],
+  faults: ['**/dist/**/*.faults.test.js', 'deploy/faults/dist/**/*.test.js'],
+}
+const others = ['**/*.{medium,contract,e2e,data,faults}.test.js', 'deploy/faults/dist/**']
+const suite = process.env.KEEPSAKE_SUITE
+const globalSetup = 'libs/testing/dist/global-setup.js'
+// A system under test that starts every service needs the machine for itself.
+const alone = ['e2e', 'data', 'faults'].includes(suite)
+
+export default defineConfig({
+  test: {
+    include: suite ? suites[suite] : ['**/dist/**/*.test.js'],
+    exclude: ['**/node_modules/**', ...(suite === 'unit' ? others : []), ...(suite === 'e2e' || suite === 'medium' ? ['deploy/faults/dist/**'] : [])],
+    globalSetup: existsSync(new URL(globalSetup, import.meta.url)) ? [globalSetup] : [],
+    pool: 'forks',
+    maxWorkers: alone ? 1 : 2,
+    fileParallelism: !alone,
+    testTimeout: alone ? 600_000 : 30_000,
+    hookTimeout: alone ? 600_000 : 60_000,
+    teardownTimeout: 20_000,
+    // Compiled files are Node's own modules: loaded by Node, not transformed, as in production.
+    server: { deps: { external: [/\/dist\/(?!.*\.test\.js$)/, /\/node_modules\//] } },
+    reporters: ['default'],
+    passWithNoTests: true,
+  },
+})
