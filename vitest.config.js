@@ -19,7 +19,11 @@ const alone = ['e2e', 'data', 'faults'].includes(suite)
 export default defineConfig({
   test: {
     include: suite ? suites[suite] : ['**/dist/**/*.test.js'],
-    exclude: ['**/node_modules/**', ...(suite === 'unit' ? others : []), ...(suite === 'e2e' || suite === 'medium' ? ['deploy/faults/dist/**'] : [])],
+    exclude: [
+      '**/node_modules/**',
+      ...(suite === 'unit' ? others : []),
+      ...(suite === 'e2e' || suite === 'medium' ? ['deploy/faults/dist/**'] : []),
+    ],
     globalSetup: existsSync(new URL(globalSetup, import.meta.url)) ? [globalSetup] : [],
     pool: 'forks',
     maxWorkers: alone ? 1 : 2,

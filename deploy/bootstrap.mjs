@@ -101,8 +101,10 @@ export async function withLock(name, fn) {
 /** Turns the operating system's disk errors into a sentence; other errors come back unchanged. */
 export function diskSentence(error, where) {
   const text = String(error?.code ?? error?.message ?? error)
-  if (/ENOSPC|EDQUOT/.test(text)) return new Sentence(`There is no space left on the disk that holds ${where}. Free some and start again.`)
-  if (/EROFS|EACCES|EPERM/.test(text)) return new Sentence(`Keepsake cannot write to ${where}. Check the permissions, or use a folder that is yours.`)
+  if (/ENOSPC|EDQUOT/.test(text))
+    return new Sentence(`There is no space left on the disk that holds ${where}. Free some and start again.`)
+  if (/EROFS|EACCES|EPERM/.test(text))
+    return new Sentence(`Keepsake cannot write to ${where}. Check the permissions, or use a folder that is yours.`)
   return error
 }
 
@@ -187,7 +189,8 @@ async function install() {
   try {
     result = await capture(command, [...first, ...args], { shell: process.platform === 'win32' && first.length === 0 })
   } catch (error) {
-    if (error.code === 'ENOENT') throw new Sentence('npm was not found. Install it together with Node from https://nodejs.org and start again.')
+    if (error.code === 'ENOENT')
+      throw new Sentence('npm was not found. Install it together with Node from https://nodejs.org and start again.')
     throw error
   } finally {
     if (ticker) clearInterval(ticker)
@@ -200,12 +203,15 @@ async function install() {
 function installSentence(output) {
   const tail = output.trim().split('\n').slice(-12).join('\n')
   if (/ENOSPC|EDQUOT|no space left/i.test(output))
-    return new Sentence(`There is no space left on the disk that holds ${root}: Keepsake needs about 1.5 GB there to install.`)
+    return new Sentence(
+      `There is no space left on the disk that holds ${root}: Keepsake needs about 1.5 GB there to install.`,
+    )
   if (/ENOTFOUND|EAI_AGAIN|ETIMEDOUT|ECONNREFUSED|ECONNRESET|ENETUNREACH|EHOSTUNREACH|network/i.test(output))
     return new Sentence(
       'The npm registry could not be reached, so nothing was installed. Check the network (or `npm config get registry`) and start again.',
     )
-  if (/EACCES|EROFS|EPERM/.test(output)) return new Sentence(`npm may not write to ${root}. Check its permissions and start again.`)
+  if (/EACCES|EROFS|EPERM/.test(output))
+    return new Sentence(`npm may not write to ${root}. Check its permissions and start again.`)
   return new Sentence(`npm could not install Keepsake's packages. It said:\n${tail}`)
 }
 
@@ -218,14 +224,20 @@ async function hydratePostgres() {
     const list = readIfThere(path.join(folder, 'native', 'pg-symlinks.json'))
     if (!list || JSON.parse(list).every(({ target }) => existsSync(path.join(folder, target)))) continue
     const { code, output } = await capture(process.execPath, ['scripts/hydrate-symlinks.js'], { cwd: folder })
-    if (code !== 0) throw new Sentence(`The links of the embedded Postgres could not be made in ${folder}:\n${output.trim()}`)
+    if (code !== 0)
+      throw new Sentence(`The links of the embedded Postgres could not be made in ${folder}:\n${output.trim()}`)
   }
 }
 
 /** The Node 24 binary that came as a package, if this platform has one. */
 export function node24() {
   const platform = process.platform === 'win32' ? 'win' : process.platform
-  const file = path.join(modules, `node-${platform}-${process.arch}`, 'bin', process.platform === 'win32' ? 'node.exe' : 'node')
+  const file = path.join(
+    modules,
+    `node-${platform}-${process.arch}`,
+    'bin',
+    process.platform === 'win32' ? 'node.exe' : 'node',
+  )
   return existsSync(file) ? file : undefined
 }
 
@@ -237,7 +249,11 @@ async function continueOnNode24() {
     )
   const child = spawn(binary, process.argv.slice(1), {
     stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
-    env: { ...process.env, KEEPSAKE_PARENT: 'ipc', PATH: `${path.join(modules, '.bin')}${path.delimiter}${process.env.PATH ?? ''}` },
+    env: {
+      ...process.env,
+      KEEPSAKE_PARENT: 'ipc',
+      PATH: `${path.join(modules, '.bin')}${path.delimiter}${process.env.PATH ?? ''}`,
+    },
   })
   // Ctrl-C reaches the whole process group by itself; a signal sent to this process alone is handed on.
   let interrupts = 0

@@ -17,7 +17,11 @@ export function projects() {
 function steps() {
   const web = 'services/gateway/web'
   const kernel = 'services/render/kernel'
-  const sources = projects().flatMap(project => [`${project}/src`, `${project}/tsconfig.json`, `${project}/package.json`])
+  const sources = projects().flatMap(project => [
+    `${project}/src`,
+    `${project}/tsconfig.json`,
+    `${project}/package.json`,
+  ])
   return [
     {
       name: 'protos',
@@ -57,7 +61,7 @@ function steps() {
 
 /**
  * Builds what is out of date. Every step is tried, so that one answer names all that is wrong.
- * @returns {Promise<{name: string, ok: boolean, output: string}[]>} one entry per step; `output` only of a failed one
+ * @returns {Promise<{name: string, ok: boolean, output: string, ms: number}[]>} one entry per step; `output` only of a failed one
  */
 export function build({ force = false, quiet = false } = {}) {
   return withLock('build', async () => {
@@ -69,18 +73,21 @@ export function build({ force = false, quiet = false } = {}) {
       const stamp = fingerprint(step.inputs)
       const fresh = known[step.name] === stamp && step.outputs.every(file => existsSync(path.join(root, file)))
       if (fresh) {
-        results.push({ name: step.name, ok: true, output: '' })
+        results.push({ name: step.name, ok: true, output: '', ms: 0 })
         continue
       }
       const started = Date.now()
       step.before?.()
       const result = await runAll(step)
-      results.push(result)
+      results.push({ ...result, ms: Date.now() - started })
       if (result.ok) known[step.name] = stamp
       else delete known[step.name]
       mkdirSync(path.dirname(stamps), { recursive: true })
       writeFileSync(stamps, JSON.stringify(known, null, 2))
-      if (!quiet) console.error(`${result.ok ? 'built' : 'FAILED'} ${step.name} in ${((Date.now() - started) / 1000).toFixed(1)} s`)
+      if (!quiet)
+        console.error(
+          `${result.ok ? 'built' : 'FAILED'} ${step.name} in ${((Date.now() - started) / 1000).toFixed(1)} s`,
+        )
       if (!result.ok && step.name === 'protos') break // nothing after it can be right
     }
     return results
@@ -90,13 +97,15 @@ export function build({ force = false, quiet = false } = {}) {
 /** Builds or throws a Sentence with what the compilers said; used where a half-built Keepsake must not start. */
 export async function buildOrThrow(options) {
   const failed = (await build(options)).filter(result => !result.ok)
-  if (failed.length > 0) throw new Sentence(failed.map(each => `The build step "${each.name}" failed:\n${each.output.trim()}`).join('\n\n'))
+  if (failed.length > 0)
+    throw new Sentence(failed.map(each => `The build step "${each.name}" failed:\n${each.output.trim()}`).join('\n\n'))
 }
 
 async function runAll(step) {
   for (const [command, ...args] of step.commands) {
     const { code, output } = await capture(command, args, { cwd: step.cwd ?? root })
-    if (code !== 0) return { name: step.name, ok: false, output: output || `${path.basename(command)} ended with status ${code}` }
+    if (code !== 0)
+      return { name: step.name, ok: false, output: output || `${path.basename(command)} ended with status ${code}` }
   }
   return { name: step.name, ok: true, output: '' }
 }

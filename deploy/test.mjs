@@ -1,0 +1,130 @@
+// `npm test`: types, lint and every suite that needs nothing but npm. The last line is `N passed, N failed, N skipped`.
+//   npm test                       all of it
+//   npm test -- libs/db favourite  only test files whose path contains one of the words, no lint
+//   npm test -- --suite data       one suite: unit, medium, e2e, data (../shared/data), faults
+// KEEPSAKE_REQUIRE=all turns every skip into a failure.
+import { existsSync, mkdirSync, rmSync } from 'node:fs'
+import path from 'node:path'
+import { Sentence, capture, main, readIfThere, root, run } from './bootstrap.mjs'
+import { build } from './build.mjs'
+
+const bin = name => path.join(root, 'node_modules', '.bin', name)
+const cache = path.join(root, '.cache')
+const usual = ['unit', 'medium', 'e2e']
+const suites = [...usual, 'data', 'faults']
+
+/** What happened so far; a check (types, lint, ...) counts like a test. */
+const total = { passed: 0, failed: 0, skipped: 0 }
+const lines = []
+
+function count(name, started, passed, failed, skipped, notes = []) {
+  total.passed += passed
+  total.failed += failed
+  total.skipped += skipped
+  const seconds = ((Date.now() - started) / 1000).toFixed(1)
+  lines.push(
+    `  ${name.padEnd(18)} ${String(passed).padStart(5)} passed ${String(failed).padStart(4)} failed ${String(skipped).padStart(4)} skipped ${seconds.padStart(7)} s`,
+  )
+  lines.push(...notes.map(note => `    ${note}`))
+}
+
+async function check(name, command, args, options = {}) {
+  const started = Date.now()
+  const { code, output } = await capture(command, args, options)
+  if (code !== 0) console.log(`\n${name} failed:\n${output.trim()}\n`)
+  count(name, started, code === 0 ? 1 : 0, code === 0 ? 0 : 1, 0)
+}
+
+async function checks() {
+  await check(
+    'lint',
+    bin('eslint'),
+    ['.', '--cache', '--cache-location', '.cache/eslint', '--cache-strategy', 'content', '--max-warnings', '0'],
+    {
+      env: { ...process.env, NX_DAEMON: 'false', NX_NO_CLOUD: 'true' },
+    },
+  )
+  await check('format', bin('prettier'), [
+    '--check',
+    '.',
+    '--log-level',
+    'warn',
+    '--cache',
+    '--cache-location',
+    '.cache/prettier',
+  ])
+  if (existsSync(path.join(root, 'services/gateway/web/tsconfig.json')))
+    await check('web types', bin('tsc'), ['-p', 'services/gateway/web', '--noEmit', '--pretty', 'false'])
+  await protoChecks()
+}
+
+/** Protos against the style guide, and against the commit before this one: an outside client must not break. */
+async function protoChecks() {
+  if (!existsSync(path.join(root, 'proto', 'keepsake'))) return
+  await check('proto lint', bin('buf'), ['lint', 'proto'])
+  const before = path.join(cache, 'proto-before.tar')
+  mkdirSync(cache, { recursive: true })
+  const archive = await capture('git', ['archive', '--format=tar', '-o', before, 'HEAD~1', 'proto']).catch(() => ({
+    code: 1,
+  }))
+  const listed =
+    archive.code === 0
+      ? await capture('git', ['ls-tree', '-r', '--name-only', 'HEAD~1', 'proto/keepsake'])
+      : { output: '' }
+  if (listed.output.trim() === '') return // the first commit, a shallow clone or no git: nothing to compare with
+  await check('proto breaking', bin('buf'), ['breaking', 'proto', '--against', `${before}#subdir=proto`])
+}
+
+async function suite(name, filters) {
+  const started = Date.now()
+  const report = path.join(cache, `vitest-${name}.json`)
+  rmSync(report, { force: true })
+  const code = await run(
+    bin('vitest'),
+    ['run', ...filters, '--reporter=default', '--reporter=json', `--outputFile.json=${report}`],
+    {
+      env: { ...process.env, KEEPSAKE_SUITE: name, NODE_ENV: 'test', NX_DAEMON: 'false' },
+    },
+  )
+  const result = JSON.parse(readIfThere(report) ?? '{}')
+  const files = result.testResults ?? []
+  const tests = files.flatMap(file => file.assertionResults)
+  const of = (...states) => tests.filter(each => states.includes(each.status)).length
+  const broken = files.filter(
+    file => file.status === 'failed' && !file.assertionResults.some(each => each.status === 'failed'),
+  ).length
+  let failed = of('failed') + broken
+  if (code !== 0 && failed === 0) failed = 1 // an unhandled error outside of any test
+  const skipped = tests.filter(each => ['pending', 'skipped', 'todo', 'disabled'].includes(each.status))
+  count(name, started, of('passed'), failed, skipped.length, summarise(skipped.map(each => each.fullName.trim())))
+}
+
+/** At most 20 names: a skip is always named, but a whole missing data set does not fill the screen. */
+function summarise(names) {
+  const shown = names.slice(0, 20).map(name => `skipped: ${name}`)
+  return names.length > shown.length ? [...shown, `... and ${names.length - shown.length} more`] : shown
+}
+
+await main(async args => {
+  const at = args.indexOf('--suite')
+  const only = at >= 0 ? args[at + 1] : undefined
+  if (at >= 0 && !suites.includes(only)) throw new Sentence(`--suite wants one of ${suites.join(', ')}.`)
+  const filters = args.filter((_, i) => at < 0 || (i !== at && i !== at + 1))
+
+  const started = Date.now()
+  for (const { name, ok, output, ms } of await build()) {
+    if (!ok) console.log(`\n${name} failed:\n${output.trim()}\n`)
+    count(`build ${name}`, Date.now() - ms, ok ? 1 : 0, ok ? 0 : 1, 0)
+  }
+  if (!only && filters.length === 0) await checks()
+  for (const name of only ? [only] : filters.length > 0 ? suites : usual) await suite(name, filters)
+
+  console.log(`\n${lines.join('\n')}\n  in ${Math.round((Date.now() - started) / 1000)} s`)
+  if (process.env.KEEPSAKE_REQUIRE === 'all' && total.skipped > 0) {
+    console.log(`  KEEPSAKE_REQUIRE=all: ${total.skipped} skipped count as failed`)
+    total.failed += total.skipped
+    total.skipped = 0
+  }
+  console.log(`${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`)
+  return total.failed === 0 ? 0 : 1
+})
