@@ -1,0 +1,221 @@
+import { KeepsakeError, type Call } from '@keepsake/rpc'
+import { mkdtemp, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { Db, isUniqueViolation, migrate, sql, unprotectedTables } from './index.js'
+import { startTestServer, testDatabase, type TestDatabase } from './testing/index.js'
+
+const hana = '0190a5d4-0000-7000-8000-000000000001'
+const yui = '0190a5d4-0000-7000-8000-000000000002'
+
+const notes = `
+  create table one.notes (family_id uuid not null, id int not null, text text not null, big int8, day date, primary key (family_id, id));
+  select db.protect_family('one.notes');`
+
+async function folder(files: Record<string, string>): Promise<string> {
+  const dir = await mkdtemp(join(tmpdir(), 'keepsake-migrations-'))
+  for (const [name, text] of Object.entries(files)) await writeFile(join(dir, name), text)
+  return dir
+}
+
+let database: TestDatabase
+let db: Db
+
+beforeAll(async () => {
+  const one = await folder({ '0001_notes.sql': notes })
+  const two = await folder({ '0001_secrets.sql': 'create table two.secrets (id int primary key)' })
+  database = await testDatabase([
+    { name: 'one', dir: one },
+    { name: 'two', dir: two },
+  ])
+  db = database.db('one')
+})
+afterAll(() => database.close())
+
+const insert = (familyId: string, id: number, text: string) =>
+  db.family(familyId, tx =>
+    tx.changed(sql`insert into one.notes (family_id, id, text) values (${tx.familyId}, ${id}, ${text})`),
+  )
+
+const callOf = (init: Partial<Call>): Call => ({
+  caller: { kind: 'service', service: 'test', familyId: hana },
+  deadline: Date.now() + 30_000,
+  signal: new AbortController().signal,
+  ...init,
+})
+
+describe('families', () => {
+  test('a family sees and writes its own rows only', async () => {
+    await insert(hana, 1, 'ours')
+    await insert(yui, 1, 'theirs')
+    const seen = await db.family(hana, tx => tx.many<{ text: string }>(sql`select text from one.notes`))
+    expect(seen).toEqual([{ text: 'ours' }])
+    expect(await db.family(hana, tx => tx.changed(sql`delete from one.notes where family_id = ${yui}`))).toBe(0)
+    const foreign = db.family(hana, tx =>
+      tx.changed(sql`insert into one.notes (family_id, id, text) values (${yui}, 2, 'x')`),
+    )
+    await expect(foreign).rejects.toThrow('row-level security')
+  })
+
+  test('a family is forgotten when its transaction ends, whatever connection comes next', async () => {
+    await insert(hana, 10, 'x')
+    const narrow = new Db(database.url('one'), { max: 1 })
+    await narrow.family(hana, tx => tx.many(sql`select 1`))
+    const after = await narrow.dedicated('test').then(async c => {
+      const rows = await c.many(sql`select * from one.notes`)
+      await c.close()
+      return rows
+    })
+    expect(after).toEqual([])
+    await expect(narrow.family('not-a-uuid', async () => 1)).rejects.toMatchObject({ reason: 'FAMILY_NOT_FOUND' })
+    await narrow.close()
+  })
+
+  test('system crosses families, and only system does', async () => {
+    await insert(hana, 20, 'a')
+    await insert(yui, 20, 'b')
+    const rows = await db.system('test of the sweep', tx =>
+      tx.many<{ text: string }>(sql`select text from one.notes where id = 20 order by text`),
+    )
+    expect(rows.map(r => r.text)).toEqual(['a', 'b'])
+  })
+
+  test('even the owner of the tables obeys the rule, and a role reads no other schema', async () => {
+    const owner = new Db(database.ownerUrl)
+    expect(await owner.family(hana, tx => tx.many(sql`select * from one.notes where family_id = ${yui}`))).toEqual([])
+    await owner.close()
+    await expect(db.family(hana, tx => tx.many(sql`select * from two.secrets`))).rejects.toThrow('permission denied')
+    await expect(db.family(hana, tx => tx.changed(sql`create table one.mine (id int)`))).rejects.toThrow(
+      'permission denied',
+    )
+    await expect(db.family(hana, tx => tx.changed(sql`set local role keepsake_owner`))).rejects.toThrow(
+      'permission denied',
+    )
+  })
+
+  test('a service role is neither superuser nor above row security', async () => {
+    const roles = await database.rows<{ rolsuper: boolean; rolbypassrls: boolean }>(
+      `select rolsuper, rolbypassrls from pg_roles where rolname in ('keepsake_one', 'keepsake_two', 'keepsake_owner')`,
+    )
+    expect(roles).toEqual(Array(3).fill({ rolsuper: false, rolbypassrls: false }))
+  })
+
+  test('a table with a family_id that is not protected is named', async () => {
+    expect(await unprotectedTables(database.ownerUrl)).toEqual([])
+    await database.rows(
+      'create table one.forgotten (family_id uuid); alter table one.forgotten owner to keepsake_owner',
+    )
+    const found = await unprotectedTables(database.ownerUrl)
+    expect(found.map(t => t.table)).toEqual(['one.forgotten'])
+    await database.rows('drop table one.forgotten')
+  })
+})
+
+describe('transactions', () => {
+  test('rows come back as camelCase, int8 as numbers, dates as text; arrays and JSON go in', async () => {
+    const row = await db.family(hana, tx =>
+      tx.one(sql`select 9007199254740991::int8 as big_number, '2026-01-02'::date as first_day, ${['a', 'b']}::text[] as some_words,
+                 ${sql.json([1, { a: 2 }])}::jsonb as as_json, ${undefined}::int as nothing, ${2} + 1::int8 as sum`),
+    )
+    expect(row).toEqual({
+      bigNumber: 9007199254740991,
+      firstDay: '2026-01-02',
+      someWords: ['a', 'b'],
+      asJson: [1, { a: 2 }],
+      nothing: null,
+      sum: 3,
+    })
+  })
+
+  test('fragments nest and join with their parameters in order', async () => {
+    const where = sql.join([sql`id = ${1}`, sql`text = ${'x'}`], sql` and `)
+    expect(sql`select ${0} where ${where} limit ${5}`.toQuery()).toEqual({
+      text: 'select $1 where id = $2 and text = $3 limit $4',
+      values: [0, 1, 'x', 5],
+    })
+  })
+
+  test('what throws rolls everything back', async () => {
+    const failing = db.family(hana, async tx => {
+      await tx.changed(sql`insert into one.notes (family_id, id, text) values (${tx.familyId}, 30, 'x')`)
+      throw new Error('changed my mind')
+    })
+    await expect(failing).rejects.toThrow('changed my mind')
+    expect(await db.family(hana, tx => tx.maybe(sql`select 1 from one.notes where id = 30`))).toBeUndefined()
+  })
+
+  test('a row that is there already is told apart', async () => {
+    await insert(hana, 40, 'x')
+    const error: unknown = await insert(hana, 40, 'x').catch((e: unknown) => e)
+    expect(isUniqueViolation(error, 'notes_pkey')).toBe(true)
+  })
+
+  test('an abort stops the running query on the server and leaves the connection usable', async () => {
+    const narrow = new Db(database.url('one'), { max: 1, name: 'abort test' })
+    const abort = new AbortController()
+    const started = Date.now()
+    const query = narrow.family(callOf({ signal: abort.signal }), tx => tx.many(sql`select pg_sleep(20)`))
+    const sleeping = `select 1 from pg_stat_activity where application_name = 'abort test' and query like '%pg_sleep%' and state = 'active'`
+    await vi.waitUntil(async () => (await database.rows(sleeping)).length > 0, { timeout: 5_000 })
+    abort.abort()
+    await expect(query).rejects.toMatchObject({ code: 'CANCELLED' })
+    expect(Date.now() - started).toBeLessThan(5_000)
+    expect(await database.rows(sleeping)).toEqual([])
+    expect(await narrow.family(hana, tx => tx.one(sql`select 1 as one`))).toEqual({ one: 1 })
+    await narrow.close()
+  })
+
+  test('the deadline of a call is the statement timeout', async () => {
+    const late = db.family(callOf({ deadline: Date.now() + 200 }), tx => tx.many(sql`select pg_sleep(20)`))
+    await expect(late).rejects.toMatchObject({ code: 'DEADLINE_EXCEEDED' })
+  })
+})
+
+test('the pool survives a crash and a restart of the server', { timeout: 60_000 }, async () => {
+  const server = await startTestServer()
+  const pool = new Db(server.adminUrl, { max: 2, connectTimeoutMs: 15_000 })
+  const listener = await pool.dedicated('test')
+  await pool.family(hana, tx => tx.many(sql`select 1`))
+  await server.stop('crash')
+  await vi.waitUntil(() => listener.lost)
+  const waiting = pool.family(hana, tx => tx.one(sql`select 1 as one`))
+  const refused = new Db(server.adminUrl, { connectTimeoutMs: 100 })
+  const error: unknown = await refused.ping().catch((e: unknown) => e)
+  expect(KeepsakeError.is(error) && error.reason).toBe('DATABASE_UNAVAILABLE')
+  await server.start()
+  expect(await waiting).toEqual({ one: 1 })
+  await Promise.all([pool.close(), refused.close()])
+  await server.close()
+})
+
+describe('migrations', () => {
+  const run = (dir: string) => migrate({ url: database.ownerUrl, dir, schema: 'two', role: 'keepsake_two' })
+
+  test('each file runs once; a changed, missing or misnumbered file is refused; a failing one leaves nothing', async () => {
+    const first = 'create table two.secrets (id int primary key)'
+    const second = { '0001_secrets.sql': first, '0002_more.sql': 'create table two.more (id int)' }
+    expect(await run(await folder(second))).toEqual({ applied: ['0002_more.sql'] })
+    expect(await run(await folder(second))).toEqual({ applied: [] })
+    expect(await database.db('two').family(hana, tx => tx.many(sql`select * from two.more`))).toEqual([])
+
+    await expect(run(await folder({ ...second, '0001_secrets.sql': `${first} ` }))).rejects.toThrow('was changed after')
+    await expect(run(await folder({ '0001_secrets.sql': first }))).rejects.toThrow('made by a newer version')
+    await expect(run(await folder({ ...second, '0004_gap.sql': '' }))).rejects.toThrow('count up from 0001')
+    const broken = { ...second, '0003_broken.sql': 'create table two.half (id int); select 1/0' }
+    await expect(run(await folder(broken))).rejects.toThrow(
+      '0003_broken.sql failed and was rolled back: division by zero',
+    )
+    expect(await database.rows(`select to_regclass('two.half') as half`)).toEqual([{ half: null }])
+  })
+
+  test('several processes that start together apply a file once', async () => {
+    const dir = await folder({
+      '0001_secrets.sql': 'create table two.secrets (id int primary key)',
+      '0002_more.sql': 'create table two.more (id int)',
+      '0003_third.sql': 'create table two.third (id int)',
+    })
+    const results = await Promise.all([run(dir), run(dir), run(dir)])
+    expect(results.flatMap(r => r.applied)).toEqual(['0003_third.sql'])
+  })
+})

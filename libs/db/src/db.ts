@@ -1,0 +1,214 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { logger } from '@keepsake/telemetry'
+import { familyOf, KeepsakeError, type Call } from '@keepsake/rpc'
+import pg from 'pg'
+import { Dedicated } from './dedicated.js'
+import { databaseError, isConnectionLost } from './errors.js'
+import { camelRow, rowTypes } from './rows.js'
+import type { Sql } from './sql.js'
+
+/** One open transaction. Rows come back with camelCase keys. */
+export interface Tx {
+  /** The one row; an error when there is none or more than one. */
+  one<R = Record<string, unknown>>(query: Sql): Promise<R>
+  /** The row, or undefined; an error when there is more than one. */
+  maybe<R = Record<string, unknown>>(query: Sql): Promise<R | undefined>
+  /** Every row. */
+  many<R = Record<string, unknown>>(query: Sql): Promise<R[]>
+  /** Runs a statement and says how many rows it changed. */
+  changed(query: Sql): Promise<number>
+}
+
+/** A transaction that sees and writes rows of one family only. */
+export interface FamilyTx extends Tx {
+  readonly familyId: string
+}
+
+/** How a `Db` behaves. */
+export interface DbOptions {
+  /** Connections at most. Default 8. */
+  max?: number
+  /** A statement that takes longer is cancelled by the server, in ms. Default 15,000. */
+  statementTimeoutMs?: number
+  /** How long to wait for a server that is away before giving up, in ms. Default 10,000. */
+  connectTimeoutMs?: number
+  /** Who connects, for the server's log and ours. Default: the role's name. */
+  name?: string
+}
+
+/** Ends a call early. */
+export interface DbCallOptions {
+  signal?: AbortSignal
+  /** Overrides the pool's statement timeout for this transaction, in ms. */
+  statementTimeoutMs?: number
+}
+
+const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
+
+/** A pool of connections of one role. Survives a restart of the server: calls wait for it, within their deadlines. */
+export class Db {
+  readonly #pool: pg.Pool
+  readonly #config: pg.ClientConfig
+  readonly #statementTimeoutMs: number
+  readonly #connectTimeoutMs: number
+  readonly name: string
+
+  constructor(url: string, options: DbOptions = {}) {
+    this.name = options.name ?? (decodeURIComponent(new URL(url).username) || 'database')
+    this.#statementTimeoutMs = options.statementTimeoutMs ?? 15_000
+    this.#connectTimeoutMs = options.connectTimeoutMs ?? 10_000
+    this.#config = {
+      connectionString: url,
+      application_name: this.name,
+      types: rowTypes,
+      keepAlive: true,
+      // A transaction whose process hangs must not hold back the event log for ever (readers wait for the oldest writer).
+      idle_in_transaction_session_timeout: 60_000,
+    }
+    this.#pool = new pg.Pool({
+      ...this.#config,
+      max: options.max ?? 8,
+      idleTimeoutMillis: 30_000,
+      connectionTimeoutMillis: 0,
+    })
+    // An idle connection that breaks is dropped by the pool; the next call opens a new one.
+    this.#pool.on('error', error => logger(this.name).debug({ err: error }, 'an idle database connection was lost'))
+  }
+
+  /** The family's rows, in one transaction: `who` is the call (its family, deadline and signal) or a family's id. */
+  async family<T>(who: Call | string, fn: (tx: FamilyTx) => Promise<T>, options: DbCallOptions = {}): Promise<T> {
+    const familyId = typeof who === 'string' ? who : familyOf(who)
+    if (!uuid.test(familyId))
+      throw new KeepsakeError({ code: 'NOT_FOUND', reason: 'FAMILY_NOT_FOUND', message: 'There is no such family.' })
+    const call = typeof who === 'string' ? undefined : who
+    return this.#transaction(`select set_config('app.family_id', '${familyId}', true)`, call, options, tx =>
+      fn(Object.assign(tx, { familyId })),
+    )
+  }
+
+  /**
+   * Rows of every family, for work that belongs to none (a sweep, an account). The row policies let it through by a flag that
+   * only this method sets; each use is written to the log with its reason.
+   */
+  async system<T>(reason: string, fn: (tx: Tx) => Promise<T>, options: DbCallOptions = {}): Promise<T> {
+    logger(this.name).info({ audit: 'system', reason }, 'database opened across families')
+    return this.#transaction(`select set_config('app.system', 'on', true)`, undefined, options, fn)
+  }
+
+  /** A connection of its own outside the pool, for LISTEN and session locks; audited like `system` when it crosses families. */
+  async dedicated(reason: string, options: { system?: boolean; signal?: AbortSignal } = {}): Promise<Dedicated> {
+    if (options.system === true)
+      logger(this.name).info({ audit: 'system', reason }, 'database connection opened across families')
+    const connection = new Dedicated(new pg.Client({ ...this.#config, idle_in_transaction_session_timeout: 0 }))
+    await connection.open(options.system === true)
+    return connection
+  }
+
+  /** Whether the server answers, in time for a readiness probe. */
+  async ping(timeoutMs = 1_000): Promise<void> {
+    await this.#transaction('select 1', undefined, { statementTimeoutMs: timeoutMs }, async () => undefined, timeoutMs)
+  }
+
+  /** Waits for the transactions under way and closes every connection. */
+  async close(): Promise<void> {
+    if (!this.#pool.ended && !this.#pool.ending) await this.#pool.end()
+  }
+
+  async #transaction<T>(
+    setup: string,
+    call: Call | undefined,
+    options: DbCallOptions,
+    fn: (tx: Tx) => Promise<T>,
+    connectTimeoutMs = this.#connectTimeoutMs,
+  ): Promise<T> {
+    const signal = options.signal ?? call?.signal
+    const now = Date.now()
+    const left = call === undefined ? Infinity : Math.max(1, call.deadline - now)
+    const statementMs = Math.ceil(Math.min(options.statementTimeoutMs ?? this.#statementTimeoutMs, left))
+    signal?.throwIfAborted()
+    const begin = `begin; set local statement_timeout = ${statementMs}; ${setup}`
+    const client = await this.#begin(begin, now + Math.min(connectTimeoutMs, left), signal)
+
+    let broken: Error | undefined
+    const onError = (error: Error) => (broken = error)
+    client.on('error', onError)
+    let cancelling: Promise<void> | undefined
+    const onAbort = () => (cancelling ??= this.#cancel(client))
+    signal?.addEventListener('abort', onAbort, { once: true })
+    try {
+      const result = await fn(new ClientTx(client))
+      signal?.throwIfAborted()
+      await client.query('commit')
+      return result
+    } catch (error) {
+      signal?.removeEventListener('abort', onAbort)
+      await cancelling // else the cancellation could hit the next user of this connection
+      if (broken === undefined && !isConnectionLost(error))
+        await client.query('rollback').catch((failure: Error) => (broken = failure))
+      else broken ??= error as Error
+      throw databaseError(error, signal)
+    } finally {
+      signal?.removeEventListener('abort', onAbort)
+      client.off('error', onError)
+      client.release(broken)
+    }
+  }
+
+  /** Opens a transaction; while the server is away it tries again: nothing has happened yet, so that is safe. */
+  async #begin(begin: string, until: number, signal: AbortSignal | undefined): Promise<pg.PoolClient> {
+    for (let pause = 20; ; pause = Math.min(pause * 2, 500)) {
+      let client: pg.PoolClient | undefined
+      try {
+        client = await this.#pool.connect()
+        await client.query(begin)
+        return client
+      } catch (error) {
+        client?.release(error as Error)
+        if (!isConnectionLost(error) || Date.now() + pause > until) throw databaseError(error, signal)
+        await sleep(pause, undefined, signal === undefined ? {} : { signal })
+      }
+    }
+  }
+
+  /** Asks the server to stop what `client` is doing, over a connection of its own (the pool may be all in use). */
+  async #cancel(client: pg.PoolClient): Promise<void> {
+    const { processID } = client as unknown as { processID: number }
+    const other = new pg.Client({ ...this.#config, connectionTimeoutMillis: 2_000, statement_timeout: 2_000 })
+    try {
+      await other.connect()
+      await other.query('select pg_cancel_backend($1)', [processID])
+    } catch (error) {
+      logger(this.name).warn({ err: error }, 'a cancelled query could not be stopped; its timeout will')
+    } finally {
+      await other.end().catch(() => undefined)
+    }
+  }
+}
+
+class ClientTx implements Tx {
+  readonly #client: pg.PoolClient
+  constructor(client: pg.PoolClient) {
+    this.#client = client
+  }
+
+  async one<R>(query: Sql): Promise<R> {
+    const row = await this.maybe<R>(query)
+    if (row === undefined) throw new Error('the query answered no row where one was due')
+    return row
+  }
+
+  async maybe<R>(query: Sql): Promise<R | undefined> {
+    const rows = await this.many<R>(query)
+    if (rows.length > 1) throw new Error(`the query answered ${rows.length} rows where at most one was due`)
+    return rows[0]
+  }
+
+  async many<R>(query: Sql): Promise<R[]> {
+    const result = await this.#client.query<Record<string, unknown>>(query.toQuery())
+    return result.rows.map(camelRow) as R[]
+  }
+
+  async changed(query: Sql): Promise<number> {
+    return (await this.#client.query(query.toQuery())).rowCount ?? 0
+  }
+}

@@ -1,0 +1,7 @@
+export { Db, type DbCallOptions, type DbOptions, type FamilyTx, type Tx } from './db.js'
+export type { Dedicated } from './dedicated.js'
+export { isConnectionLost, isUniqueViolation, sqlState } from './errors.js'
+export { migrate, MigrationError, type MigrateOptions } from './migrate.js'
+export { unprotectedTables, type UnprotectedTable } from './protected.js'
+export { provision, type Provisioned, type ProvisionOptions } from './provision.js'
+export { sql, Sql } from './sql.js'

@@ -1,0 +1,99 @@
+import { randomBytes } from 'node:crypto'
+import { fileURLToPath } from 'node:url'
+import pg from 'pg'
+import { databaseError } from './errors.js'
+import { migrate } from './migrate.js'
+
+/** What `provision` is told. */
+export interface ProvisionOptions {
+  /** A role that may create roles and databases. */
+  adminUrl: string
+  /** The services: each gets a schema of its name and a login role `keepsake_<name>`. */
+  services: readonly string[]
+  /** The database; made where it is missing. Default: the one `adminUrl` names. */
+  database?: string
+  /** Passwords by service name and `owner`. Default: new random ones each time (roles are told them here). */
+  passwords?: Readonly<Record<string, string>>
+}
+
+/** Where everyone connects. */
+export interface Provisioned {
+  /** keepsake_owner: owns schemas and tables, runs migrations; no superuser. */
+  ownerUrl: string
+  /** By service name. */
+  urls: Record<string, string>
+}
+
+// Two processes that provision at once would both try to create the same role.
+const provisionLock = 7_305_001
+
+/**
+ * Creates what is missing: the owner, a login role and a schema per service, the base functions. Roles are no superusers, do not
+ * bypass row security, own nothing and may use their own schema, `db` and `events` only. Running it again changes nothing but passwords.
+ */
+export async function provision(options: ProvisionOptions): Promise<Provisioned> {
+  for (const name of options.services)
+    if (!/^[a-z][a-z0-9_]*$/.test(name)) throw new TypeError(`not a service name: ${name}`)
+  const admin = new URL(options.adminUrl)
+  const database = options.database ?? decodeURIComponent(admin.pathname.slice(1))
+  const password = (name: string) => options.passwords?.[name] ?? randomBytes(18).toString('base64url')
+  const passwords = Object.fromEntries(['owner', ...options.services].map(name => [name, password(name)]))
+
+  await withClient(at(admin, 'postgres'), async client => {
+    await client.query('select pg_advisory_lock($1)', [provisionLock])
+    const roles = await client.query<{ rolname: string }>(`select rolname from pg_roles where rolname like 'keepsake%'`)
+    const known = new Set(roles.rows.map(row => row.rolname))
+    if (!known.has('keepsake_service')) await client.query('create role keepsake_service nologin')
+    for (const name of ['owner', ...options.services]) {
+      const role = `keepsake_${name}`
+      const secret = client.escapeLiteral(passwords[name] ?? '')
+      const attributes = 'login nosuperuser nocreatedb nocreaterole nobypassrls noreplication'
+      if (!known.has(role)) await client.query(`create role ${role} ${attributes} password ${secret}`)
+      else await client.query(`alter role ${role} ${attributes} password ${secret}`)
+      if (name !== 'owner') await client.query(`grant keepsake_service to ${role}`)
+    }
+    const there = await client.query('select 1 from pg_database where datname = $1', [database])
+    if (there.rowCount === 0) await client.query(`create database ${client.escapeIdentifier(database)}`)
+  })
+
+  await withClient(at(admin, database), async client => {
+    await client.query('select pg_advisory_lock($1)', [provisionLock])
+    await client.query(`
+      revoke all on schema public from public;
+      create schema if not exists db authorization keepsake_owner;
+      create schema if not exists events authorization keepsake_owner;
+      grant usage on schema db, events to keepsake_service`)
+    for (const name of options.services)
+      await client.query(`
+        create schema if not exists ${name} authorization keepsake_owner;
+        grant usage on schema ${name} to keepsake_${name}`)
+  })
+
+  const urlOf = (name: string) => {
+    const url = at(admin, database)
+    url.username = `keepsake_${name}`
+    url.password = encodeURIComponent(passwords[name] ?? '')
+    return url.toString()
+  }
+  const ownerUrl = urlOf('owner')
+  await migrate({ url: ownerUrl, dir: fileURLToPath(new URL('../migrations', import.meta.url)), schema: 'db' })
+  return { ownerUrl, urls: Object.fromEntries(options.services.map(name => [name, urlOf(name)])) }
+}
+
+function at(admin: URL, database: string): URL {
+  const url = new URL(admin)
+  url.pathname = `/${encodeURIComponent(database)}`
+  return url
+}
+
+async function withClient<T>(url: URL, fn: (client: pg.Client) => Promise<T>): Promise<T> {
+  const client = new pg.Client({ connectionString: url.toString(), application_name: 'keepsake provision' })
+  try {
+    await client.connect()
+    return await fn(client)
+  } catch (error) {
+    throw databaseError(error)
+  } finally {
+    await client.end().catch(() => undefined)
+  }
+}

@@ -1,0 +1,12 @@
+export {
+  serverVariable,
+  startTestServer,
+  testDatabase,
+  type TestDatabase,
+  type TestSchema,
+  type TestServer,
+} from '@keepsake/db/testing/index'
+export { seededRandom, type SeededRandom } from './seeded-random.js'
+export { sharedData } from './shared-data.js'
+export { skipUnless } from './skip-unless.js'
+export { until } from './until.js'
