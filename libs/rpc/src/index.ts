@@ -25,3 +25,16 @@ export type {
   RpcHandler,
   RpcHandlers,
 } from './types.js'
+export { callAs } from './call-as.js'
+export { createClient, type ClientTuning } from './client.js'
+export {
+  generateIdentityKeys,
+  identityEnv,
+  identityLifeSeconds,
+  ServiceIdentity,
+  type IdentityKeys,
+} from './identity.js'
+export { splitAddress, startInternalServer, type InternalServer } from './internal-server.js'
+export { RpcService } from './rpc-service.js'
+export { runMain } from './run-main.js'
+export { runService, serviceConfig, type RunningService, type ServiceOptions } from './run-service.js'

@@ -1,0 +1,254 @@
+import {
+  Client as GrpcClient,
+  connectivityState,
+  credentials,
+  Metadata,
+  status,
+  type ClientReadableStream,
+  type ServiceError,
+} from '@grpc/grpc-js'
+import { injectTrace, metrics, span } from '@keepsake/telemetry'
+import { Breaker } from './breaker.js'
+import type { ServiceIdentity } from './identity.js'
+import { KeepsakeError } from './keepsake-error.js'
+import { idempotencyKeyKey, identityKey } from './metadata-keys.js'
+import { fromStatus } from './rich-status.js'
+import type { CallOptions, Client, MethodDefinition, RpcDefinition } from './types.js'
+
+const called = metrics.declare({
+  name: 'rpc_client_duration',
+  kind: 'histogram',
+  unit: 's',
+  labels: ['service', 'method', 'code'],
+  help: 'Time from asking another service to its answer, retries included, by gRPC status.',
+})
+
+const idempotentNames = /^(get|list|find|search|select|stat|watch|count|describe|authenticate)/
+
+/** Attempts for an idempotent call, the first included. */
+const maxAttempts = 4
+// Full jitter between attempts: up to 50, 100, 200 ms. A restarted local service is back within that or the deadline ends it.
+const firstBackoffMs = 50
+const breakerRules = { failures: 20, coolDownMs: 1000 }
+// A deadline that was hardly there says nothing about the peer.
+const meaningfulDeadlineMs = 1000
+
+/** For tests: how long to wait between attempts. */
+export interface ClientTuning {
+  readonly random?: () => number
+}
+
+/**
+ * A client of another service. `address` is host:port, several separated by commas, or any gRPC target (`dns:///…`);
+ * calls go round robin over all addresses. `identity` speaks for this service where no caller is forwarded.
+ */
+export function createClient<D>(
+  definition: D & { [K in keyof D]: MethodDefinition },
+  address: string,
+  identity: ServiceIdentity,
+  tuning: ClientTuning = {},
+): Client<D> {
+  const channel = new GrpcClient(target(address), credentials.createInsecure(), {
+    'grpc.service_config': JSON.stringify({ loadBalancingConfig: [{ round_robin: {} }] }),
+    'grpc.enable_retries': 0, // ours know which calls may be repeated
+    'grpc.keepalive_time_ms': 30_000,
+    'grpc.keepalive_timeout_ms': 10_000,
+    'grpc.initial_reconnect_backoff_ms': 100,
+    'grpc.min_reconnect_backoff_ms': 100,
+    'grpc.max_reconnect_backoff_ms': 2000,
+  })
+  const peer = new Peer(channel, identity, tuning.random ?? Math.random)
+  const client: Record<string, unknown> = { close: () => channel.close() }
+  for (const [name, method] of Object.entries(definition as RpcDefinition))
+    client[name] = method.responseStream
+      ? (request: unknown, options: CallOptions) => peer.stream(method, request, options)
+      : (request: unknown, options: CallOptions) =>
+          peer.unary(method, request, options, options.idempotent ?? idempotentNames.test(name))
+  return client as Client<D>
+}
+
+class Peer {
+  private readonly breaker = new Breaker(breakerRules)
+
+  constructor(
+    private readonly channel: GrpcClient,
+    private readonly identity: ServiceIdentity,
+    private readonly random: () => number,
+  ) {}
+
+  unary(method: MethodDefinition, request: unknown, options: CallOptions, idempotent: boolean): Promise<unknown> {
+    const started = performance.now()
+    const done = (code: string) =>
+      called.record((performance.now() - started) / 1000, { service: this.identity.service, method: method.path, code })
+    return span(
+      method.path,
+      async () => {
+        const { deadline, signal } = limits(options, method.path)
+        const metadata = await this.metadata(options)
+        const repeatable = idempotent || options.idempotencyKey !== undefined
+        for (let attempt = 1; ; attempt++) {
+          try {
+            return await this.once(method, request, metadata, deadline, signal)
+          } catch (error) {
+            const known = error as KeepsakeError
+            const pause = this.random() * firstBackoffMs * 2 ** (attempt - 1)
+            const mayRepeat = known.code === 'UNAVAILABLE' && (repeatable || neverSent(known))
+            if (!mayRepeat || attempt >= maxAttempts || Date.now() + pause >= deadline) throw known
+            await sleep(pause, signal)
+          }
+        }
+      },
+      { 'rpc.system': 'grpc' },
+      'client',
+    ).then(
+      (value) => {
+        done('OK')
+        return value
+      },
+      (error: unknown) => {
+        const known = KeepsakeError.from(error)
+        done(known.code)
+        throw known
+      },
+    )
+  }
+
+  async *stream(method: MethodDefinition, request: unknown, options: CallOptions): AsyncGenerator<unknown> {
+    const { deadline, signal } = limits(options, method.path)
+    const metadata = await this.metadata(options)
+    const { requestSerialize, responseDeserialize, path } = method
+    const stream: ClientReadableStream<unknown> = this.channel.makeServerStreamRequest(
+      path,
+      requestSerialize,
+      responseDeserialize,
+      request,
+      metadata,
+      { deadline },
+    )
+    const cancel = () => stream.cancel()
+    signal?.addEventListener('abort', cancel, { once: true })
+    try {
+      yield* stream
+    } catch (error) {
+      throw fromStatus(error as ServiceError)
+    } finally {
+      signal?.removeEventListener('abort', cancel)
+      stream.cancel()
+    }
+  }
+
+  private async metadata(options: CallOptions): Promise<Metadata> {
+    const metadata = new Metadata()
+    const token = await this.token(options)
+    if (token !== undefined && token !== '') metadata.set(identityKey, token)
+    const key = options.idempotencyKey ?? ('call' in options ? options.call.idempotencyKey : undefined)
+    if (key !== undefined) metadata.set(idempotencyKeyKey, key)
+    for (const [name, value] of Object.entries(injectTrace())) metadata.set(name, value)
+    return metadata
+  }
+
+  private token(options: CallOptions): Promise<string> | string | undefined {
+    if ('call' in options) return options.call.identity
+    if ('familyId' in options) return this.identity.forService(options.familyId)
+    return options.identity ?? this.identity.forService()
+  }
+
+  private once(
+    method: MethodDefinition,
+    request: unknown,
+    metadata: Metadata,
+    deadline: number,
+    signal: AbortSignal | undefined,
+  ): Promise<unknown> {
+    const began = Date.now()
+    if (!this.breaker.admit(began)) return Promise.reject(resting())
+    return new Promise((resolve, reject) => {
+      const { requestSerialize, responseDeserialize, path } = method
+      let unlisten: (() => void) | undefined
+      const call = this.channel.makeUnaryRequest(
+        path,
+        requestSerialize,
+        responseDeserialize,
+        request,
+        metadata,
+        { deadline },
+        (error: ServiceError | null, value?: unknown) => {
+          unlisten?.()
+          if (error === null) {
+            this.breaker.succeeded()
+            resolve(value)
+            return
+          }
+          const silent = error.code === status.DEADLINE_EXCEEDED && deadline - began >= meaningfulDeadlineMs
+          if (error.code === status.UNAVAILABLE || silent) this.breaker.failed(Date.now())
+          else this.breaker.succeeded()
+          reject(signal?.aborted && error.code === status.CANCELLED ? KeepsakeError.from(signal.reason) : fromStatus(error))
+        },
+      )
+      if (signal !== undefined) {
+        const cancel = () => call.cancel()
+        signal.addEventListener('abort', cancel, { once: true })
+        unlisten = () => signal.removeEventListener('abort', cancel)
+      }
+    })
+  }
+}
+
+/** When the call must be over and what ends it early. Refuses a call without a deadline, or whose time is up. */
+function limits(options: CallOptions, path: string): { deadline: number; signal: AbortSignal | undefined } {
+  const now = Date.now()
+  const own = options.deadlineMs === undefined ? Infinity : now + options.deadlineMs
+  const inherited = 'call' in options ? options.call.deadline : Infinity
+  const deadline = Math.min(own, inherited)
+  if (!Number.isFinite(deadline))
+    throw new KeepsakeError({
+      code: 'INTERNAL',
+      reason: 'DEADLINE_REQUIRED',
+      message: 'Something went wrong inside Keepsake.',
+      cause: new Error(`${path} was called without a deadline`),
+    })
+  const callers = 'call' in options ? options.call.signal : undefined
+  const signal =
+    callers !== undefined && options.signal !== undefined
+      ? AbortSignal.any([callers, options.signal])
+      : (callers ?? options.signal)
+  if (signal?.aborted) throw KeepsakeError.from(signal.reason)
+  if (deadline <= now)
+    throw new KeepsakeError({
+      code: 'DEADLINE_EXCEEDED',
+      reason: 'DEADLINE_EXCEEDED',
+      message: 'This took longer than allowed.',
+    })
+  return { deadline, signal }
+}
+
+/** grpc-js says so when no connection took the request: then even what must happen once may be tried again. */
+const neverSent = (error: KeepsakeError) =>
+  error.cause instanceof Error && /No connection established|Name resolution failed/.test(error.cause.message)
+
+const resting = () =>
+  new KeepsakeError({
+    code: 'UNAVAILABLE',
+    reason: 'SERVICE_UNAVAILABLE',
+    message: 'A part of Keepsake is not reachable right now. Please try again.',
+    cause: new Error('the breaker is open'),
+  })
+
+const sleep = (ms: number, signal: AbortSignal | undefined) =>
+  new Promise<void>((resolve, reject) => {
+    const cancelled = () => {
+      clearTimeout(timer)
+      reject(signal?.reason as Error)
+    }
+    const timer = setTimeout(() => {
+      signal?.removeEventListener('abort', cancelled)
+      resolve()
+    }, ms)
+    signal?.addEventListener('abort', cancelled, { once: true })
+  })
+
+/** gRPC's target for host:port lists: literal addresses need no resolver, names are resolved again and again. */
+function target(address: string): string {
+  if (/^[a-z0-9]+:(\/\/|[^0-9])/.test(address)) return address
+  return /^[\d.:,]+$/.test(address) ? `ipv4:${address}` : `dns:///${address}`
+}

@@ -1,0 +1,244 @@
+import {
+  Metadata,
+  Server as GrpcServer,
+  ServerCredentials,
+  status,
+  type handleServerStreamingCall,
+  type handleUnaryCall,
+  type ServerUnaryCall,
+  type ServerWritableStream,
+} from '@grpc/grpc-js'
+import { metrics, span, withTrace, type logger } from '@keepsake/telemetry'
+import { Server, type CustomTransportStrategy, type MessageHandler } from '@nestjs/microservices'
+import { HealthImplementation } from 'grpc-health-check'
+import { isObservable, lastValueFrom } from 'rxjs'
+import type { Call, Caller } from './call.js'
+import type { ServiceIdentity } from './identity.js'
+import { KeepsakeError } from './keepsake-error.js'
+import { idempotencyKeyKey, identityKey, traceparentKey } from './metadata-keys.js'
+import { toStatus } from './rich-status.js'
+import type { MethodDefinition, RpcDefinition } from './types.js'
+
+const handled = metrics.declare({
+  name: 'rpc_server_duration',
+  kind: 'histogram',
+  unit: 's',
+  labels: ['service', 'method', 'code'],
+  help: 'Time from a request to its answer, by gRPC status.',
+})
+
+/** A call as grpc-js hands it over. */
+type Wire = ServerUnaryCall<unknown, unknown> | ServerWritableStream<unknown, unknown>
+
+/** What the transport needs beside Nest's handlers. */
+export interface GrpcTransportOptions {
+  readonly definitions: readonly RpcDefinition[]
+  /** host:port, port 0 for any. */
+  readonly listen: string
+  readonly identity: ServiceIdentity
+  readonly log: ReturnType<typeof logger>
+  /** Milliseconds that calls under way get to finish at close. */
+  readonly drainMs: number
+}
+
+/**
+ * Nest's transport for our gRPC definitions. What stock Nest leaves out is put right here: a call needs a deadline, its
+ * cancellation reaches the handler as an AbortSignal, the caller is verified, errors are mapped once, close drains.
+ */
+export class GrpcTransport extends Server implements CustomTransportStrategy {
+  private readonly server = new GrpcServer({
+    // A peer that vanished (kill -9, pulled cable) is noticed within 40 s although its socket still looks open.
+    'grpc.keepalive_time_ms': 30_000,
+    'grpc.keepalive_timeout_ms': 10_000,
+  })
+  private readonly health = new HealthImplementation({ '': 'NOT_SERVING' })
+  private port = 0
+  private listening = false
+
+  constructor(private readonly options: GrpcTransportOptions) {
+    super()
+  }
+
+  /** host:port as bound; known after listen. */
+  get address(): string {
+    return `${this.options.listen.slice(0, this.options.listen.lastIndexOf(':'))}:${this.port}`
+  }
+
+  /** Sets what gRPC health says of the server and each of its services. */
+  setServing(serving: boolean): void {
+    for (const name of ['', ...this.options.definitions.map(serviceName)])
+      this.health.setStatus(name, serving ? 'SERVING' : 'NOT_SERVING')
+  }
+
+  override listen(done: (error?: unknown) => void): void {
+    try {
+      for (const definition of this.options.definitions) this.addDefinition(definition)
+    } catch (error) {
+      done(error)
+      return
+    }
+    this.health.addToServer(this.server)
+    this.server.bindAsync(this.options.listen, ServerCredentials.createInsecure(), (error, port) => {
+      this.port = port
+      this.listening = error === null
+      done(error ?? undefined)
+    })
+  }
+
+  override close(): Promise<void> {
+    this.setServing(false)
+    if (!this.listening) return Promise.resolve()
+    this.listening = false
+    return new Promise((resolve) => {
+      const late = setTimeout(() => {
+        this.options.log.warn({ drainMs: this.options.drainMs }, 'calls still under way were cut off')
+        this.server.forceShutdown()
+        resolve()
+      }, this.options.drainMs)
+      this.server.tryShutdown(() => {
+        clearTimeout(late)
+        resolve()
+      })
+    })
+  }
+
+  override on(): void {
+    // There are no transport events to listen to.
+  }
+
+  override unwrap<T>(): T {
+    return this.server as T
+  }
+
+  private addDefinition(definition: RpcDefinition): void {
+    for (const method of Object.values(definition)) {
+      const handler = this.messageHandlers.get(method.path)
+      if (handler === undefined) throw new Error(`no handler for ${method.path}`)
+      const { requestDeserialize, responseSerialize, path } = method
+      const run = method.responseStream ? this.streaming(method, handler) : this.unary(method, handler)
+      const type = method.responseStream ? 'serverStream' : 'unary'
+      this.server.register(path, run, responseSerialize, requestDeserialize, type)
+    }
+  }
+
+  private unary(method: MethodDefinition, handler: MessageHandler): handleUnaryCall<unknown, unknown> {
+    return (wire, reply) => {
+      void this.handle(method, wire, async (call) => {
+        const result = await answer(await handler(wire.request, call))
+        // A message that cannot be written is our fault; found here it becomes a status instead of a broken stream.
+        return () => reply(null, result)
+      }).then(
+        (send) => send(),
+        (error: unknown) => reply(toStatus(KeepsakeError.from(error))),
+      )
+    }
+  }
+
+  private streaming(method: MethodDefinition, handler: MessageHandler): handleServerStreamingCall<unknown, unknown> {
+    return (wire) => {
+      void this.handle(method, wire, async (call) => {
+        const items = (await answer(await handler(wire.request, call))) as AsyncIterable<unknown>
+        for await (const item of items) {
+          call.signal.throwIfAborted()
+          if (!wire.write(item)) await drained(wire, call.signal)
+        }
+      }).then(
+        () => wire.end(),
+        (error: unknown) => wire.emit('error', toStatus(KeepsakeError.from(error))),
+      )
+    }
+  }
+
+  /** Verifies the call, runs it in its trace and measures it. Rejects with a KeepsakeError. */
+  private handle<T>(method: MethodDefinition, wire: Wire, run: (call: Call) => Promise<T>): Promise<T> {
+    const started = performance.now()
+    const done = (code: string) =>
+      handled.record((performance.now() - started) / 1000, {
+        service: this.options.identity.service,
+        method: method.path,
+        code,
+      })
+    const abort = new AbortController()
+    const traceparent = wire.metadata.get(traceparentKey)[0]
+    return withTrace(typeof traceparent === 'string' ? { traceparent } : {}, () =>
+      span(
+        method.path,
+        async () => {
+          const deadline = Number(wire.getDeadline())
+          if (!Number.isFinite(deadline)) throw deadlineRequired(method.path)
+          const late = () => abort.abort(new DOMException('The deadline has passed.', 'TimeoutError'))
+          const timer = setTimeout(late, Math.min(deadline - Date.now(), 2 ** 31 - 1))
+          wire.on('cancelled', () =>
+            Date.now() >= deadline ? late() : abort.abort(new DOMException('The caller has gone.', 'AbortError')),
+          )
+          try {
+            const identity = text(wire.metadata, identityKey)
+            const caller: Caller = identity ? await this.options.identity.verify(identity) : { kind: 'anonymous' }
+            return await run({
+              caller,
+              deadline,
+              signal: abort.signal,
+              identity,
+              idempotencyKey: text(wire.metadata, idempotencyKeyKey),
+            })
+          } finally {
+            clearTimeout(timer)
+          }
+        },
+        { 'rpc.system': 'grpc', 'keepsake.service': this.options.identity.service },
+        'server',
+      ),
+    ).then(
+      (value) => {
+        done('OK')
+        return value
+      },
+      (thrown: unknown) => {
+        const error = this.told(method, thrown, abort.signal)
+        done(error.code)
+        throw error
+      },
+    )
+  }
+
+  /** The error as it goes out; what is our own fault is logged with its cause, here and only here. */
+  private told(method: MethodDefinition, thrown: unknown, signal: AbortSignal): KeepsakeError {
+    // A driver that was cancelled throws its own kind of error: after an abort the abort is the truth.
+    const error =
+      signal.aborted && !KeepsakeError.is(thrown) ? KeepsakeError.from(signal.reason) : KeepsakeError.from(thrown)
+    const facts = { method: method.path, code: error.code, reason: error.reason }
+    if (error.code === 'INTERNAL') this.options.log.error({ ...facts, err: thrown }, error.message)
+    else this.options.log.debug(facts, error.message)
+    return error
+  }
+}
+
+/** keepsake.album.v1.AlbumService, from the path of any of its methods. */
+const serviceName = (definition: RpcDefinition) => Object.values(definition)[0]?.path.split('/')[1] ?? ''
+
+const text = (metadata: Metadata, key: string): string | undefined => {
+  const value = metadata.get(key)[0]
+  return typeof value === 'string' ? value : undefined
+}
+
+const answer = (result: unknown): unknown => (isObservable(result) ? lastValueFrom(result) : result)
+
+const drained = (wire: NodeJS.EventEmitter, signal: AbortSignal) =>
+  new Promise<void>((resolve, reject) => {
+    const finish = (settle: () => void) => {
+      wire.off('drain', ok)
+      signal.removeEventListener('abort', cancelled)
+      settle()
+    }
+    const ok = () => finish(resolve)
+    const cancelled = () => finish(() => reject(signal.reason as Error))
+    wire.once('drain', ok)
+    signal.addEventListener('abort', cancelled, { once: true })
+  })
+
+const deadlineRequired = (path: string) =>
+  new KeepsakeError({
+    code: 'INVALID_ARGUMENT',
+    reason: 'DEADLINE_REQUIRED',
+    message: `A call of ${path} needs a deadline.`,
+  })

@@ -1,0 +1,67 @@
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { metricsText } from '@keepsake/telemetry'
+
+/** The port for the operator, never for the public: /livez, /readyz, /metrics. */
+export interface InternalServer {
+  readonly url: string
+  close(): Promise<void>
+}
+
+// How long /readyz waits for the service's own check, and how long an answer is kept, in milliseconds.
+const checkMs = 2000
+const keepMs = 1000
+
+/**
+ * Serves /livez (the event loop answers), /readyz (`ready` resolves; must not ask other services, or one ill service
+ * takes all down) and /metrics (Prometheus).
+ */
+export async function startInternalServer(listen: string, ready: () => Promise<void>): Promise<InternalServer> {
+  let last: { at: number; problem: string | undefined } | undefined
+  const check = async (): Promise<string | undefined> => {
+    if (last !== undefined && Date.now() - last.at < keepMs) return last.problem
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => reject(new Error(`no answer within ${checkMs} ms`)), checkMs)
+    })
+    const problem = await Promise.race([ready(), late]).then(
+      () => undefined,
+      (error: unknown) => (error instanceof Error ? error.message : String(error)),
+    )
+    clearTimeout(timer)
+    last = { at: Date.now(), problem }
+    return problem
+  }
+  const server = createServer((request, response) => {
+    const send = (code: number, body: string) =>
+      response.writeHead(code, { 'content-type': 'text/plain; charset=utf-8' }).end(body)
+    void (async () => {
+      if (request.url === '/livez') return send(200, 'ok\n')
+      if (request.url === '/metrics') return send(200, await metricsText())
+      if (request.url !== '/readyz') return send(404, 'not found\n')
+      const problem = await check()
+      return problem === undefined ? send(200, 'ok\n') : send(503, `${problem}\n`)
+    })().catch(() => send(500, 'error\n'))
+  })
+  const { host, port } = splitAddress(listen)
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(port, host, resolve)
+  })
+  const bound = server.address() as AddressInfo
+  return {
+    url: `http://${bound.family === 'IPv6' ? `[${bound.address}]` : bound.address}:${bound.port}`,
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve())
+        server.closeAllConnections()
+      }),
+  }
+}
+
+/** host:port, IPv6 in brackets. Throws where there is no port. */
+export function splitAddress(address: string): { host: string; port: number } {
+  const match = /^(?:\[([^\]]+)\]|([^:]*)):(\d{1,5})$/.exec(address)
+  if (match === null) throw new Error(`${address} is not host:port`)
+  return { host: match[1] ?? match[2] ?? '', port: Number(match[3]) }
+}

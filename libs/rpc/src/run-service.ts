@@ -1,0 +1,121 @@
+import 'reflect-metadata'
+import { loadConfig, number, text, type Env } from '@keepsake/config'
+import { logger, nestLogger, startTelemetry } from '@keepsake/telemetry'
+import { Catch, type DynamicModule, type RpcExceptionFilter, type Type } from '@nestjs/common'
+import { NestFactory } from '@nestjs/core'
+import { type CustomTransportStrategy, type MicroserviceOptions } from '@nestjs/microservices'
+import { throwError, type Observable } from 'rxjs'
+import { z } from 'zod'
+import { CompositeTransport, type Transport } from './composite-transport.js'
+import { GrpcTransport } from './grpc-transport.js'
+import { ServiceIdentity } from './identity.js'
+import { startInternalServer } from './internal-server.js'
+import type { RpcDefinition } from './types.js'
+
+/** What every service reads, beside its own options. */
+export const serviceConfig = z.object({
+  KEEPSAKE_GRPC_LISTEN: text({ help: 'Where gRPC listens, host:port; port 0 takes any.', default: '127.0.0.1:0' }),
+  KEEPSAKE_INTERNAL_LISTEN: text({
+    help: 'Where /livez, /readyz and /metrics listen, host:port.',
+    default: '127.0.0.1:0',
+  }),
+  KEEPSAKE_DRAIN_MS: number({
+    help: 'Time that calls under way get to finish at a stop.',
+    unit: 'ms',
+    default: 10_000,
+    min: 0,
+    max: 600_000,
+  }),
+})
+
+/** What a service is made of. */
+export interface ServiceOptions {
+  /** The service's name: album. */
+  readonly name: string
+  readonly env: Env
+  /** The Nest module; a dynamic module carries values (database, clients) as providers. */
+  readonly module: Type<unknown> | DynamicModule
+  /** The generated definitions that its controllers answer. */
+  readonly rpc: readonly RpcDefinition[]
+  /** Further transports: the event consumer. */
+  readonly strategies?: readonly CustomTransportStrategy[]
+  /** Rejects while the service cannot work (its own database, its own models; never another service). */
+  readonly readiness?: () => Promise<void>
+  /** Called last at close: pools, clients, workers. */
+  readonly onClose?: () => Promise<void>
+  /** Default: read from `env`. */
+  readonly identity?: ServiceIdentity
+}
+
+/** A service that is up. */
+export interface RunningService {
+  readonly name: string
+  /** gRPC host:port. */
+  readonly address: string
+  /** Base address of /livez, /readyz, /metrics. */
+  readonly internalUrl: string
+  /** Not ready at once, finishes what is under way (at most KEEPSAKE_DRAIN_MS), then closes. Safe to call twice. */
+  close(): Promise<void>
+}
+
+/** Errors pass Nest as they are: the transports judge them. */
+@Catch()
+class PassOn implements RpcExceptionFilter {
+  catch(error: unknown): Observable<never> {
+    return throwError(() => error)
+  }
+}
+
+/**
+ * Starts a service: telemetry, Nest with its transports, gRPC health, the internal port. Resolves when it serves.
+ * Several services may run in one process. Nothing stays open when it rejects.
+ */
+export async function runService(options: ServiceOptions): Promise<RunningService> {
+  const { name, env } = options
+  const config = loadConfig(serviceConfig, env)
+  const identity = options.identity ?? ServiceIdentity.fromEnv(name, env)
+  const log = logger(name)
+  const telemetry = startTelemetry(name, env)
+  const grpc = new GrpcTransport({
+    definitions: options.rpc,
+    listen: config.KEEPSAKE_GRPC_LISTEN,
+    identity,
+    log,
+    drainMs: config.KEEPSAKE_DRAIN_MS,
+  })
+  const strategy = new CompositeTransport([grpc, ...((options.strategies ?? []) as Transport[])])
+  const closers: (() => Promise<unknown>)[] = [() => telemetry.shutdown()]
+  if (options.onClose !== undefined) closers.unshift(options.onClose)
+  let closing: Promise<void> | undefined
+  const closeAll = async () => {
+    for (const closer of closers)
+      await closer().catch((error: unknown) => log.error({ err: error }, 'something did not close cleanly'))
+  }
+
+  try {
+    const app = await NestFactory.createMicroservice<MicroserviceOptions>(options.module, {
+      strategy,
+      logger: nestLogger(name),
+      abortOnError: false,
+    })
+    closers.unshift(() => app.close())
+    app.useGlobalFilters(new PassOn())
+    await app.listen()
+    const internal = await startInternalServer(config.KEEPSAKE_INTERNAL_LISTEN, async () => {
+      if (closing !== undefined) throw new Error('stopping')
+      await options.readiness?.()
+    })
+    closers.push(() => internal.close()) // last: the operator sees "stopping" until the end
+    grpc.setServing(true)
+    log.info({ address: grpc.address, internal: internal.url }, `${name} is up`)
+    return {
+      name,
+      address: grpc.address,
+      internalUrl: internal.url,
+      close: () => (closing ??= closeAll().then(() => log.info(`${name} has stopped`))),
+    }
+  } catch (error) {
+    await closeAll()
+    throw error
+  }
+}
