@@ -4,7 +4,8 @@ import { existsSync } from 'node:fs'
 import { defineConfig } from 'vitest/config'
 
 const suites = {
-  unit: ['**/dist/**/*.test.js'],
+  // The web app is bundled, not compiled: its tests run from source.
+  unit: ['**/dist/**/*.test.js', 'services/gateway/web/src/**/*.test.ts'],
   medium: ['**/dist/**/*.{medium,contract}.test.js'],
   e2e: ['**/dist/**/*.e2e.test.js'],
   data: ['**/dist/**/*.data.test.js'],
@@ -18,7 +19,7 @@ const alone = ['e2e', 'data', 'faults'].includes(suite)
 
 export default defineConfig({
   test: {
-    include: suite ? suites[suite] : ['**/dist/**/*.test.js'],
+    include: suite ? suites[suite] : suites.unit,
     exclude: [
       '**/node_modules/**',
       ...(suite === 'unit' ? others : []),

@@ -1,0 +1,291 @@
+import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
+import { useEffect, useState } from 'react'
+import { Link, useNavigate, useParams } from 'react-router'
+import { api, type Comment, type Face, type List, type Media } from '../api.ts'
+import { useLanguage } from '../i18n/messages.tsx'
+import { AudienceChoice } from '../parts/audience.tsx'
+import { Corrections } from '../parts/corrections.tsx'
+import { durationText, takenAtText } from '../parts/dates.ts'
+import { Icon } from '../parts/icon.tsx'
+import { RatingReasons } from '../parts/rating.tsx'
+import { Failure, FormError, Loading } from '../parts/states.tsx'
+import { useFamily } from '../session.tsx'
+
+/** One item: the picture or video, who is in it, why it is rated so, and everything a member may do with it. */
+export function ItemScreen() {
+  const { id = '' } = useParams()
+  const family = useFamily()
+  const client = useQueryClient()
+  const navigate = useNavigate()
+  const { m } = useLanguage()
+  const path = `/families/${family.id}/media/${id}`
+  const item = useQuery({
+    queryKey: ['item', family.id, id],
+    queryFn: ({ signal }) => api<Media>('GET', path, undefined, signal),
+    refetchInterval: query => (query.state.data?.state === 'pending' ? 1_500 : false),
+  })
+  const changed = () => {
+    void client.invalidateQueries({ queryKey: ['item', family.id, id] })
+    void client.invalidateQueries({ queryKey: ['media'] })
+    void client.invalidateQueries({ queryKey: ['processing'] })
+  }
+  const favourite = useMutation({
+    mutationFn: (on: boolean) => api(on ? 'PUT' : 'DELETE', `${path}/favourite`),
+    onSettled: changed,
+  })
+  const remove = useMutation({
+    mutationFn: () => api('DELETE', path),
+    onSuccess: () => {
+      changed()
+      void navigate(-1)
+    },
+  })
+  const retry = useMutation({ mutationFn: () => api('POST', `${path}/retry`, {}), onSettled: changed })
+  const [showFaces, setShowFaces] = useState(false)
+  useEffect(() => {
+    const key = (event: KeyboardEvent) => {
+      if (event.key === 'Escape' && !(event.target instanceof HTMLInputElement)) void navigate(-1)
+    }
+    window.addEventListener('keydown', key)
+    return () => window.removeEventListener('keydown', key)
+  }, [navigate])
+
+  if (item.isPending) return <Loading />
+  if (item.isError) return <Failure error={item.error} retry={() => void item.refetch()} />
+  const media = item.data
+  return (
+    <article className="item">
+      <div className="item-stage">
+        <button type="button" className="round item-back" aria-label={m.close} onClick={() => void navigate(-1)}>
+          <Icon name="close" />
+        </button>
+        <Picture media={media} showFaces={showFaces} />
+        <div className="item-actions">
+          <button
+            type="button"
+            className="round"
+            aria-pressed={media.favourite}
+            aria-label={media.favourite ? m.unfavourite : m.favourite}
+            onClick={() => favourite.mutate(!media.favourite)}
+          >
+            <Icon name="heart" filled={media.favourite} />
+          </button>
+          {(media.faces?.length ?? 0) > 0 && (
+            <button
+              type="button"
+              className="round"
+              aria-pressed={showFaces}
+              aria-label={m.facesShow}
+              onClick={() => setShowFaces(!showFaces)}
+            >
+              <Icon name="face" />
+            </button>
+          )}
+          {media.urls?.original && (
+            <a className="round" aria-label={m.download} href={media.urls.original} download={media.fileName}>
+              <Icon name="download" />
+            </a>
+          )}
+          {family.role === 'parent' && (
+            <button
+              type="button"
+              className="round"
+              aria-label={m.toTrash}
+              disabled={remove.isPending}
+              onClick={() => remove.mutate()}
+            >
+              <Icon name="trash" />
+            </button>
+          )}
+        </div>
+      </div>
+      <div className="item-side">
+        {media.state === 'failed' && (
+          <div className="notice" role="alert">
+            <p>{media.stateReason?.message ?? m.failedItem}</p>
+            <button type="button" disabled={retry.isPending} onClick={() => retry.mutate()}>
+              {m.retry}
+            </button>
+          </div>
+        )}
+        <Facts media={media} changed={changed} />
+        <People media={media} />
+        <RatingReasons rating={media.rating} />
+        {family.role === 'parent' && <AudienceChoice media={media} changed={changed} />}
+        <Comments media={media} changed={changed} />
+        <FormError error={favourite.error ?? remove.error ?? retry.error} />
+      </div>
+    </article>
+  )
+}
+
+function Picture({ media, showFaces }: { media: Media; showFaces: boolean }) {
+  const { m } = useLanguage()
+  if (media.state !== 'ready')
+    return <p className="item-waiting">{media.state === 'failed' ? m.failedItem : m.pendingItem}</p>
+  if (media.kind !== 'photo' && media.urls?.playback)
+    return (
+      <video
+        key={media.urls.playback}
+        src={media.urls.playback}
+        poster={media.urls.poster ?? media.urls.preview}
+        controls
+        playsInline
+        loop={media.kind === 'live'}
+        preload="metadata"
+      />
+    )
+  return (
+    <div
+      className="item-picture"
+      style={{ '--aspect': media.width / Math.max(1, media.height) } as React.CSSProperties}
+    >
+      <img src={media.urls?.preview} alt={media.description || media.fileName} />
+      {showFaces && media.faces?.map(face => <FaceBox key={face.id} face={face} />)}
+    </div>
+  )
+}
+
+function FaceBox({ face }: { face: Face }) {
+  const { m } = useLanguage()
+  const percent = (value: number) => `${value * 100}%`
+  const label = face.personName ?? (face.age === undefined ? m.unknownPerson : m.aboutYears(Math.round(face.age)))
+  return (
+    <Link
+      className="face-box"
+      to={face.personId ? `/people/${face.personId}` : '/people'}
+      style={{
+        left: percent(face.box.x),
+        top: percent(face.box.y),
+        width: percent(face.box.w),
+        height: percent(face.box.h),
+      }}
+    >
+      <span>{label}</span>
+    </Link>
+  )
+}
+
+function People({ media }: { media: Media }) {
+  const { m } = useLanguage()
+  if (!media.faces?.length) return null
+  return (
+    <section>
+      <h2>{m.peopleTitle}</h2>
+      <ul className="names">
+        {media.faces.map(face => (
+          <li key={face.id}>
+            {face.personId ? (
+              <Link to={`/people/${face.personId}`}>{face.personName ?? m.unknownPerson}</Link>
+            ) : (
+              m.unknownPerson
+            )}
+            {face.age !== undefined && <small>{m.aboutYears(Math.round(face.age))}</small>}
+          </li>
+        ))}
+      </ul>
+    </section>
+  )
+}
+
+function Facts({ media, changed }: { media: Media; changed(): void }) {
+  const { m, locale } = useLanguage()
+  const family = useFamily()
+  const [editing, setEditing] = useState(false)
+  const place = [media.place?.city, media.place?.region, media.place?.country].filter(Boolean).join(', ')
+  if (editing)
+    return (
+      <Corrections
+        media={media}
+        close={() => {
+          setEditing(false)
+          changed()
+        }}
+      />
+    )
+  return (
+    <section className="facts">
+      <h1>{media.takenAt ? takenAtText(media.takenAt, media.takenAtPrecision, locale) : m.takenUnknown}</h1>
+      {media.takenAtSource && <small>{m.takenSource(media.takenAtSource)}</small>}
+      {place && <p>{place}</p>}
+      {media.description && <p className="description">{media.description}</p>}
+      <dl>
+        <dt>{m.fileName}</dt>
+        <dd>{media.fileName}</dd>
+        {media.width > 0 && (
+          <>
+            <dt>{m.size}</dt>
+            <dd>
+              {media.width} × {media.height}
+            </dd>
+          </>
+        )}
+        {media.duration !== undefined && (
+          <>
+            <dt>{m.duration}</dt>
+            <dd>{durationText(media.duration)}</dd>
+          </>
+        )}
+      </dl>
+      {family.role === 'parent' && media.state !== 'pending' && (
+        <button type="button" onClick={() => setEditing(true)}>
+          {m.edit}
+        </button>
+      )}
+    </section>
+  )
+}
+
+function Comments({ media, changed }: { media: Media; changed(): void }) {
+  const { m, locale } = useLanguage()
+  const family = useFamily()
+  const client = useQueryClient()
+  const path = `/families/${family.id}/media/${media.id}/comments`
+  const comments = useQuery({ queryKey: ['comments', media.id], queryFn: () => api<List<Comment>>('GET', path) })
+  const [text, setText] = useState('')
+  const send = useMutation({
+    mutationFn: () => api('POST', path, { text }),
+    onSuccess: () => {
+      setText('')
+      void client.invalidateQueries({ queryKey: ['comments', media.id] })
+      changed()
+    },
+  })
+  return (
+    <section>
+      <h2>{m.comments}</h2>
+      <ul className="comments">
+        {comments.data?.items.map(comment => (
+          <li key={comment.id}>
+            <p>{comment.text}</p>
+            <small>
+              {comment.memberName}{' '}
+              {new Intl.DateTimeFormat(locale, { dateStyle: 'medium', timeStyle: 'short' }).format(
+                new Date(comment.at),
+              )}
+            </small>
+          </li>
+        ))}
+      </ul>
+      <form
+        className="row"
+        onSubmit={event => {
+          event.preventDefault()
+          if (text.trim()) send.mutate()
+        }}
+      >
+        <input
+          value={text}
+          onChange={event => setText(event.target.value)}
+          placeholder={m.addComment}
+          aria-label={m.addComment}
+          maxLength={2000}
+        />
+        <button type="submit" disabled={send.isPending || !text.trim()}>
+          {m.send}
+        </button>
+      </form>
+      <FormError error={send.error} />
+    </section>
+  )
+}

@@ -1,0 +1,157 @@
+import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
+import { useState } from 'react'
+import { useNavigate, useParams } from 'react-router'
+import { api, type Child, type List, type Person } from '../api.ts'
+import { useLanguage } from '../i18n/messages.tsx'
+import { FaceCrop } from '../parts/face-crop.tsx'
+import { MonthGrid } from '../parts/media-grid.tsx'
+import { useMediaList, useNearEnd } from '../parts/media-list.ts'
+import { Failure, FormError, Loading } from '../parts/states.tsx'
+import { useFamily } from '../session.tsx'
+
+/** One person: the name, the items, and the corrections a parent can make; the last one can be taken back. */
+export function PersonScreen() {
+  const { id = '' } = useParams()
+  const { m } = useLanguage()
+  const family = useFamily()
+  const client = useQueryClient()
+  const navigate = useNavigate()
+  const base = `/families/${family.id}/people`
+  const people = useQuery({
+    queryKey: ['people', family.id, true],
+    queryFn: () => api<List<Person>>('GET', `${base}?hidden=true&limit=500`),
+  })
+  const children = useQuery({
+    queryKey: ['children', family.id],
+    queryFn: () => api<List<Child>>('GET', `/families/${family.id}/children`),
+  })
+  const list = useMediaList({ person: id })
+  const more = () => {
+    if (list.hasNextPage && !list.isFetchingNextPage) void list.fetchNextPage()
+  }
+  const end = useNearEnd(more)
+  const [undoable, setUndoable] = useState<string | undefined>()
+  const refreshAll = () => {
+    for (const key of ['people', 'questions', 'proposals', 'children', 'pages', 'media', 'item'])
+      void client.invalidateQueries({ queryKey: [key] })
+  }
+  const correct = useMutation({
+    mutationFn: ({ method, path, body }: { method: string; path: string; body: unknown }) =>
+      api<{ correctionId?: string; correctionIds?: string[] }>(method, path, body),
+    onSuccess: answer => setUndoable(answer?.correctionId ?? answer?.correctionIds?.at(-1)),
+    onSettled: refreshAll,
+  })
+  const undo = useMutation({
+    mutationFn: (correction: string) => api('POST', `/families/${family.id}/corrections/${correction}/undo`, {}),
+    onSuccess: () => setUndoable(undefined),
+    onSettled: refreshAll,
+  })
+  if (people.isPending) return <Loading />
+  if (people.isError) return <Failure error={people.error} retry={() => void people.refetch()} />
+  const person = people.data.items.find(candidate => candidate.id === id)
+  if (!person) return <Failure error={undefined} retry={() => void navigate('/people')} />
+  const others = people.data.items.filter(candidate => candidate.id !== id)
+  const items = list.data?.pages.flatMap(page => page.items) ?? []
+  const parent = family.role === 'parent'
+  return (
+    <>
+      <header className="person-head">
+        <FaceCrop url={person.coverUrl} name={person.name} />
+        <div>
+          {parent ? (
+            <NameForm
+              key={person.name}
+              person={person}
+              save={name => correct.mutate({ method: 'PATCH', path: `${base}/${id}`, body: { name } })}
+            />
+          ) : (
+            <h1>{person.name ?? m.unknownPerson}</h1>
+          )}
+          <small>
+            {m.photosOf(person.faceCount)}
+            {person.age !== undefined && ` · ${m.aboutYears(Math.round(person.age))}`}
+          </small>
+        </div>
+      </header>
+      {parent && (
+        <div className="row person-actions">
+          <select
+            aria-label={m.child}
+            value={person.childId ?? ''}
+            onChange={event =>
+              correct.mutate({ method: 'PATCH', path: `${base}/${id}`, body: { childId: event.target.value || null } })
+            }
+          >
+            <option value="">{person.childId ? m.unlinkChild : m.linkChild}</option>
+            {children.data?.items.map(child => (
+              <option key={child.id} value={child.id}>
+                {child.name}
+              </option>
+            ))}
+          </select>
+          <select
+            aria-label={m.merge}
+            value=""
+            onChange={event => {
+              const into = event.target.value
+              correct.mutate({ method: 'POST', path: `${base}/${id}/merge`, body: { into } })
+              void navigate(`/people/${into}`)
+            }}
+          >
+            <option value="">{m.merge}</option>
+            {others.map(other => (
+              <option key={other.id} value={other.id}>
+                {other.name ?? `${m.unknownPerson} (${other.faceCount})`}
+              </option>
+            ))}
+          </select>
+          <button
+            type="button"
+            onClick={() => correct.mutate({ method: 'PATCH', path: `${base}/${id}`, body: { hidden: !person.hidden } })}
+          >
+            {person.hidden ? m.show : m.hide}
+          </button>
+          {undoable && (
+            <button type="button" disabled={undo.isPending} onClick={() => undo.mutate(undoable)}>
+              {m.undo}
+            </button>
+          )}
+        </div>
+      )}
+      <FormError error={correct.error ?? undo.error} />
+      <MonthGrid items={items} />
+      {list.hasNextPage && (
+        <button type="button" ref={end} className="more" onClick={more}>
+          {m.loadMore}
+        </button>
+      )}
+    </>
+  )
+}
+
+function NameForm({ person, save }: { person: Person; save(name: string): void }) {
+  const { m } = useLanguage()
+  const [name, setName] = useState(person.name ?? '')
+  return (
+    <form
+      className="row name-form"
+      onSubmit={event => {
+        event.preventDefault()
+        save(name.trim())
+      }}
+    >
+      <input
+        value={name}
+        onChange={event => setName(event.target.value)}
+        placeholder={m.addName}
+        aria-label={m.name}
+        maxLength={100}
+      />
+      {name.trim() !== (person.name ?? '') && (
+        <button type="submit" className="primary">
+          {m.save}
+        </button>
+      )}
+    </form>
+  )
+}

@@ -1,0 +1,182 @@
+import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
+import { useState } from 'react'
+import { useSearchParams } from 'react-router'
+import { api, type Child, type List, type Member } from '../api.ts'
+import { useLanguage } from '../i18n/messages.tsx'
+import { ConsentQuestion, consentTextVersion } from '../parts/consent.tsx'
+import { LanguageChoice } from '../parts/language-choice.tsx'
+import { FormError } from '../parts/states.tsx'
+import { useFamily, useSession } from '../session.tsx'
+
+/** The family's settings: children, consent, members, language. Relatives see what concerns them. */
+export function SettingsScreen() {
+  const { m } = useLanguage()
+  const session = useSession()
+  const family = useFamily()
+  return (
+    <div className="settings">
+      <header className="toolbar">
+        <h1>{m.settingsTitle}</h1>
+      </header>
+      <section>
+        <h2>{m.language}</h2>
+        <LanguageChoice />
+      </section>
+      <Children />
+      {family.role === 'parent' && <FaceRecognition />}
+      <Members />
+      <section className="row">
+        <button type="button" onClick={() => void session.signOut()}>
+          {m.signOut}
+        </button>
+      </section>
+    </div>
+  )
+}
+
+function Children() {
+  const { m } = useLanguage()
+  const family = useFamily()
+  const client = useQueryClient()
+  const [params, setParams] = useSearchParams()
+  const person = params.get('person')
+  const children = useQuery({
+    queryKey: ['children', family.id],
+    queryFn: () => api<List<Child>>('GET', `/families/${family.id}/children`),
+  })
+  const add = useMutation({
+    mutationFn: async (form: FormData) => {
+      const child = await api<Child>('POST', `/families/${family.id}/children`, {
+        name: String(form.get('name')),
+        birthDate: String(form.get('birthDate')),
+      })
+      if (person) await api('PATCH', `/families/${family.id}/people/${person}`, { childId: child.id })
+    },
+    onSuccess: () => {
+      setParams({})
+      void client.invalidateQueries()
+    },
+  })
+  return (
+    <section>
+      <h2>{m.children}</h2>
+      <ul className="names">
+        {children.data?.items.map(child => (
+          <li key={child.id}>
+            {child.name} <small>{child.birthDate}</small>
+          </li>
+        ))}
+      </ul>
+      {family.role === 'parent' && (
+        <form
+          className="row"
+          onSubmit={event => {
+            event.preventDefault()
+            const form = event.currentTarget
+            add.mutate(new FormData(form), { onSuccess: () => form.reset() })
+          }}
+        >
+          <label>
+            {m.name}
+            <input name="name" required maxLength={100} autoFocus={person !== null} />
+          </label>
+          <label>
+            {m.birthDate}
+            <input name="birthDate" type="date" required max={new Date().toISOString().slice(0, 10)} />
+          </label>
+          <button type="submit" disabled={add.isPending}>
+            {m.addChild}
+          </button>
+        </form>
+      )}
+      <FormError error={add.error} />
+    </section>
+  )
+}
+
+function FaceRecognition() {
+  const { m, locale } = useLanguage()
+  const family = useFamily()
+  const client = useQueryClient()
+  const members = useQuery({
+    queryKey: ['members', family.id],
+    queryFn: () => api<List<Member>>('GET', `/families/${family.id}/members`),
+  })
+  const answer = useMutation({
+    mutationFn: (consent: boolean) =>
+      api('PATCH', `/families/${family.id}`, { faceRecognition: { consent, textVersion: consentTextVersion } }),
+    onSettled: () => client.invalidateQueries(),
+  })
+  const { consent, by, at } = family.faceRecognition
+  const when = at ? new Intl.DateTimeFormat(locale, { dateStyle: 'long' }).format(new Date(at)) : ''
+  const who = members.data?.items.find(member => member.id === by)?.name
+  return (
+    <section>
+      <h2>{m.faceRecognition}</h2>
+      {consent ? (
+        <>
+          <p>{who ? m.consentGiven(who, when) : m.consentGivenPlain(when)}</p>
+          <button
+            type="button"
+            disabled={answer.isPending}
+            onClick={() => {
+              if (window.confirm(m.consentWithdrawSure)) answer.mutate(false)
+            }}
+          >
+            {m.consentWithdraw}
+          </button>
+        </>
+      ) : (
+        <>
+          <p>{m.consentNotGiven}</p>
+          <ConsentQuestion busy={answer.isPending} onAnswer={yes => answer.mutate(yes)} />
+        </>
+      )}
+      <FormError error={answer.error} />
+    </section>
+  )
+}
+
+function Members() {
+  const { m } = useLanguage()
+  const family = useFamily()
+  const members = useQuery({
+    queryKey: ['members', family.id],
+    queryFn: () => api<List<Member>>('GET', `/families/${family.id}/members`),
+  })
+  const [role, setRole] = useState<Member['role']>('relative')
+  const invite = useMutation({
+    mutationFn: () => api<{ code: string }>('POST', `/families/${family.id}/invitations`, { role }),
+  })
+  return (
+    <section>
+      <h2>{m.members}</h2>
+      <ul className="names">
+        {members.data?.items.map(member => (
+          <li key={member.id}>
+            {member.name} <small>{member.role === 'parent' ? m.parent : m.relative}</small>
+          </li>
+        ))}
+      </ul>
+      {family.role === 'parent' && (
+        <div className="row">
+          <select aria-label={m.members} value={role} onChange={event => setRole(event.target.value as Member['role'])}>
+            <option value="relative">{m.relative}</option>
+            <option value="parent">{m.parent}</option>
+          </select>
+          <button type="button" disabled={invite.isPending} onClick={() => invite.mutate()}>
+            {m.invite}
+          </button>
+        </div>
+      )}
+      {invite.data && (
+        <p>
+          {m.inviteLink}
+          <br />
+          <code>{`${location.origin}/join/${invite.data.code}`}</code>
+        </p>
+      )}
+      <FormError error={invite.error} />
+    </section>
+  )
+}
