@@ -1,2 +1,5 @@
 export { MODELS, MODEL_NAMES, type ModelName, type ModelShape } from './catalogue.js'
+export type { Inference, ModelOutputs, PixelRows, RunOptions } from './inference.js'
+export { openInference, openModelFiles, type InferenceOptions, type ModelFile } from './open-inference.js'
 export { modelFile, prepareModels, verifyModels, type PrepareProgress } from './prepare.js'
+export type { Lane } from './schedule.js'

@@ -1,0 +1,243 @@
+import { injectTrace, metrics, span } from '@keepsake/telemetry'
+import { cancelled, failed, late, refused, stopped, wrongInput } from './errors.js'
+import type { Inference, ModelOutputs, PixelRows, RunOptions } from './inference.js'
+import type { ModelShape } from './catalogue.js'
+import { admit, retryAfterMs, schedule, type Batch, type QueuedRequest, type SchedulePolicy } from './schedule.js'
+import type { BatchResult, Executor } from './session-pool.js'
+
+const queueSeconds = metrics.declare({
+  name: 'inference_queue',
+  kind: 'histogram',
+  unit: 's',
+  labels: ['model', 'lane'],
+  help: 'Time a request waited before its batch began.',
+})
+const batchRows = metrics.declare({
+  name: 'inference_batch_rows',
+  kind: 'histogram',
+  unit: '1',
+  labels: ['model'],
+  help: 'Pictures in a batch.',
+  buckets: [1, 2, 4, 8, 16, 32],
+})
+const batchSeconds = metrics.declare({
+  name: 'inference_batch',
+  kind: 'histogram',
+  unit: 's',
+  labels: ['model'],
+  help: 'Time a batch took in its worker, opening the model not counted.',
+})
+const refusals = metrics.declare({
+  name: 'inference_refused',
+  kind: 'counter',
+  unit: '1',
+  labels: ['reason'],
+  help: 'Requests that were not run, by reason.',
+})
+
+export interface BatcherOptions<M extends string> {
+  models: Readonly<Record<M, ModelShape>>
+  executor: Executor
+  /** How many workers the executor has. */
+  workers: number
+  /** Idle milliseconds after which the executor gives its memory back. */
+  idleReleaseMs: number
+  /** See `SchedulePolicy`. Defaults: 60,000 (a minute of one core), 2,000 and 0. */
+  maxQueuedCost?: number
+  backfillAgeMs?: number
+  maxDelayMs?: number
+  /** Epoch milliseconds. */
+  now?: () => number
+}
+
+interface Pending extends QueuedRequest {
+  input: PixelRows
+  trace: Record<string, string>
+  resolve(outputs: ModelOutputs): void
+  reject(error: Error): void
+}
+
+/** Weight of the newest batch in the running estimate of the machine's speed. */
+const SPEED_SMOOTHING = 0.1
+
+/** Puts requests into batches and gives them to an executor, as `schedule` decides. Holds the queue and the timers, decides nothing. */
+export class Batcher<M extends string> implements Inference<M> {
+  private readonly queue = new Map<number, Pending>()
+  private readonly running = new Set<Promise<void>>()
+  private readonly policy: SchedulePolicy
+  private readonly now: () => number
+  private nextId = 0
+  private nextSplitGroup = 0
+  private wakeTimer: NodeJS.Timeout | undefined
+  private idleTimer: NodeJS.Timeout | undefined
+  private releasing: Promise<void> = Promise.resolve()
+  private isReleasing = false
+  private isClosed = false
+
+  constructor(private readonly options: BatcherOptions<M>) {
+    this.now = options.now ?? Date.now
+    this.policy = {
+      maxRows: (model) => options.models[model as M].maxRows,
+      maxQueuedCost: options.maxQueuedCost ?? 60_000,
+      backfillAgeMs: options.backfillAgeMs ?? 2_000,
+      maxDelayMs: options.maxDelayMs ?? 0,
+      msPerCost: 1,
+      workers: options.workers,
+    }
+  }
+
+  run(model: M, input: PixelRows, options: RunOptions): Promise<ModelOutputs> {
+    return span('inference.run', () => this.enqueue(model, input, options), { model, rows: input.rows })
+  }
+
+  liveWorkers(): number {
+    return this.options.executor.liveWorkers()
+  }
+
+  async close(): Promise<void> {
+    this.isClosed = true
+    for (const request of this.takeAll()) request.reject(stopped())
+    clearTimeout(this.wakeTimer)
+    clearTimeout(this.idleTimer)
+    await Promise.all(this.running)
+    await this.releasing
+    await this.options.executor.release()
+  }
+
+  private async enqueue(model: M, input: PixelRows, { lane = 'backfill', deadline, signal }: RunOptions): Promise<ModelOutputs> {
+    const { size, cost } = this.options.models[model]
+    const expected = input.rows * size * size * 3
+    if (input.rows < 1 || input.data.length !== expected) throw wrongInput(model, expected, input.data.length)
+    if (this.isClosed) throw stopped()
+    if (signal?.aborted) throw cancelled(signal.reason)
+    const now = this.now()
+    const queued = { id: this.nextId++, model, rows: input.rows, cost: cost * input.rows, lane, enqueuedAt: now, deadline }
+    const waiting = [...this.queue.values()]
+    const refusal = admit(now, waiting, queued, this.policy)
+    if (refusal) {
+      refusals.add(1, { reason: refusal })
+      throw refused(refusal, retryAfterMs(waiting, this.policy))
+    }
+    return new Promise<ModelOutputs>((resolve, reject) => {
+      const onAbort = () => {
+        this.queue.delete(queued.id)
+        reject(cancelled(signal?.reason))
+      }
+      signal?.addEventListener('abort', onAbort, { once: true })
+      const settled = () => signal?.removeEventListener('abort', onAbort)
+      this.queue.set(queued.id, {
+        ...queued,
+        input,
+        trace: injectTrace(),
+        resolve: (outputs) => (settled(), resolve(outputs)),
+        reject: (error) => (settled(), reject(error)),
+      })
+      this.pump()
+    })
+  }
+
+  /** Asks `schedule` and does what it says. Called after every event that could change the answer. */
+  private pump(): void {
+    clearTimeout(this.wakeTimer)
+    clearTimeout(this.idleTimer)
+    // While the executor gives its memory back no worker may be started; the release pumps again when it is done.
+    if (this.isReleasing) return
+    const { executor } = this.options
+    const decision = schedule(this.now(), [...this.queue.values()], executor.idle(), this.policy)
+    for (const id of decision.expired) {
+      refusals.add(1, { reason: 'EXPIRED' })
+      this.take(id)?.reject(late())
+    }
+    for (const batch of decision.dispatch) this.dispatch(batch)
+    if (decision.waitUntil !== undefined)
+      this.wakeTimer = setTimeout(() => this.pump(), Math.max(0, decision.waitUntil - this.now()))
+    if (this.queue.size === 0 && this.running.size === 0 && executor.liveWorkers() > 0 && !this.isClosed)
+      this.idleTimer = setTimeout(() => this.release(), this.options.idleReleaseMs).unref()
+  }
+
+  private release(): void {
+    this.isReleasing = true
+    this.releasing = this.options.executor.release().finally(() => {
+      this.isReleasing = false
+      this.pump()
+    })
+  }
+
+  private dispatch({ worker, model, requests }: Batch): void {
+    const batch = requests.flatMap((id) => this.take(id) ?? [])
+    const now = this.now()
+    for (const request of batch) queueSeconds.record((now - request.enqueuedAt) / 1000, { model, lane: request.lane })
+    const rows = batch.reduce((sum, request) => sum + request.rows, 0)
+    const pixels = joinPixels(batch)
+    const work = this.options.executor
+      .run(worker, { model, rows, pixels, traces: batch.map((request) => request.trace) })
+      .then((result) => {
+        this.running.delete(work)
+        this.settle(model, batch, result)
+        this.pump()
+      })
+    this.running.add(work)
+  }
+
+  private settle(model: string, batch: readonly Pending[], result: BatchResult): void {
+    if (!result.ok) return this.settleFailure(model, batch, result)
+    const cost = batch.reduce((sum, request) => sum + request.cost, 0)
+    const rows = batch.reduce((sum, request) => sum + request.rows, 0)
+    batchRows.record(rows, { model })
+    batchSeconds.record(result.runMs / 1000, { model })
+    this.policy.msPerCost += SPEED_SMOOTHING * (result.runMs / cost - this.policy.msPerCost)
+    let firstRow = 0
+    for (const request of batch) {
+      request.resolve(sliceRows(result.outputs, rows, firstRow, request.rows))
+      firstRow += request.rows
+    }
+  }
+
+  /** A failed batch is split in halves, each tried alone, until the request that makes the model fail is by itself. */
+  private settleFailure(model: string, batch: readonly Pending[], { error, broken }: BatchResult & { ok: false }): void {
+    const [only] = batch
+    if (broken) for (const request of batch) request.reject(stopped(error))
+    else if (batch.length === 1 && only) only.reject(failed(model, error))
+    else if (this.isClosed) for (const request of batch) request.reject(stopped(error))
+    else {
+      const middle = Math.ceil(batch.length / 2)
+      for (const half of [batch.slice(0, middle), batch.slice(middle)]) {
+        const splitGroup = this.nextSplitGroup++
+        for (const request of half) this.queue.set(request.id, { ...request, splitGroup })
+      }
+    }
+  }
+
+  private take(id: number): Pending | undefined {
+    const request = this.queue.get(id)
+    this.queue.delete(id)
+    return request
+  }
+
+  private takeAll(): Pending[] {
+    const all = [...this.queue.values()]
+    this.queue.clear()
+    return all
+  }
+}
+
+/** One buffer of our own: it is transferred to the worker, and the callers keep theirs for a second try. */
+function joinPixels(batch: readonly Pending[]): Uint8Array {
+  const pixels = new Uint8Array(batch.reduce((sum, request) => sum + request.input.data.length, 0))
+  let offset = 0
+  for (const { input } of batch) {
+    pixels.set(input.data, offset)
+    offset += input.data.length
+  }
+  return pixels
+}
+
+function sliceRows(outputs: ModelOutputs, rows: number, first: number, count: number): ModelOutputs {
+  if (count === rows) return outputs
+  return Object.fromEntries(
+    Object.entries(outputs).map(([name, values]) => {
+      const width = values.length / rows
+      return [name, values.slice(first * width, (first + count) * width)]
+    }),
+  )
+}
