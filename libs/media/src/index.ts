@@ -9,11 +9,17 @@ export type {
   SignedUrlOptions,
   StoredObject,
 } from './object-store.js'
+export { openObjectStore } from './open-object-store.js'
+export { FilesystemObjectStore, type FilesystemObjectStoreOptions } from './filesystem-object-store.js'
+export { requireObjectKey, requirePrefix } from './object-key.js'
+export { signedUrlPath, signObjectUrl, verifySignedUrl, type SignedRequest } from './signed-url.js'
 export type * from './image-types.js'
 export type * from './video-types.js'
 export type { Media, MediaLimits, MediaOptions } from './media.js'
-export type { LiveMarkers } from './live-photo.js'
-export type { Sniffed } from './sniff.js'
+export { defaultLimits, openMedia } from './open-media.js'
+export type { LiveMarkers, MotionPhoto } from './live-photo.js'
+export { sniff, sniffBytes, type Sniffed } from './sniff.js'
+export { hammingDistance } from './perceptual-hash.js'
 export {
   isMediaFailure,
   mediaError,

@@ -5,7 +5,6 @@ import type {
   JobOptions,
   RenderedImage,
   RenderImageJob,
-  RgbImage,
 } from './image-types.js'
 import type { LiveMarkers } from './live-photo.js'
 import type { Sniffed } from './sniff.js'
@@ -87,5 +86,3 @@ export interface Media {
   /** Ends everything; jobs under way fail with CANCELLED. */
   close(): Promise<void>
 }
-
-export type { RgbImage }

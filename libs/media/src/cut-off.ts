@@ -1,0 +1,121 @@
+import { open, type FileHandle } from 'node:fs/promises'
+import type { ImageFormat } from './image-types.js'
+
+/**
+ * Whether the file's own structure says that its end is missing. Asked only after a decoder gave up, to tell "cut off while copying" (upload again) from
+ * "damaged": decoders word both alike.
+ */
+export async function isCutOff(file: string, format: ImageFormat | 'mp4' | 'mov'): Promise<boolean> {
+  const handle = await open(file, 'r')
+  try {
+    const { size } = await handle.stat()
+    switch (format) {
+      case 'jpeg':
+        return !(await endsWithMarker(handle, size))
+      case 'png':
+        return await chunksRunOut(size, 8, at => pngChunk(handle, at), 'IEND')
+      case 'webp': {
+        const riff = await bytesAt(handle, 4, 4)
+        return riff.length < 4 || riff.readUInt32LE() + 8 > size
+      }
+      case 'gif':
+        return (await bytesAt(handle, size - 1, 1))[0] !== 0x3b
+      case 'tiff':
+        return await tiffRunsOut(handle, size)
+      case 'avif':
+      case 'heic':
+      case 'jxl':
+      case 'mp4':
+      case 'mov':
+        return await chunksRunOut(size, 0, at => isoBox(handle, at, size), undefined)
+    }
+  } finally {
+    await handle.close()
+  }
+}
+
+interface Chunk {
+  name: string
+  next: number
+}
+
+/** Most chunks looked at: a file with more is odd enough to be called damaged. */
+const mostChunks = 20_000
+
+async function chunksRunOut(
+  size: number,
+  start: number,
+  read: (at: number) => Promise<Chunk | undefined>,
+  last: string | undefined,
+): Promise<boolean> {
+  let at = start
+  for (let i = 0; i < mostChunks; i++) {
+    if (at === size && last === undefined) return false
+    const chunk = await read(at)
+    if (!chunk || chunk.next > size) return true
+    if (chunk.name === last) return false
+    if (chunk.next <= at) return false
+    at = chunk.next
+  }
+  return false
+}
+
+async function pngChunk(handle: FileHandle, at: number): Promise<Chunk | undefined> {
+  const head = await bytesAt(handle, at, 8)
+  if (head.length < 8) return undefined
+  return { name: head.toString('latin1', 4, 8), next: at + 12 + head.readUInt32BE() }
+}
+
+async function isoBox(handle: FileHandle, at: number, size: number): Promise<Chunk | undefined> {
+  const head = await bytesAt(handle, at, 16)
+  if (head.length < 8) return undefined
+  const small = head.readUInt32BE()
+  const name = head.toString('latin1', 4, 8)
+  if (small === 0) return { name, next: size }
+  if (small !== 1) return { name, next: at + small }
+  return head.length < 16 ? undefined : { name, next: at + Number(head.readBigUInt64BE(8)) }
+}
+
+/** An end-of-image marker in the last part of the file; cameras and phones append other things behind it. */
+async function endsWithMarker(handle: FileHandle, size: number): Promise<boolean> {
+  const tail = await bytesAt(handle, Math.max(0, size - 64 * 1024), 64 * 1024)
+  return tail.lastIndexOf(Buffer.from([0xff, 0xd9])) >= 0
+}
+
+/** The first directory or one of its strips or tiles lies behind the end (classic TIFF). */
+async function tiffRunsOut(handle: FileHandle, size: number): Promise<boolean> {
+  const head = await bytesAt(handle, 0, 8)
+  if (head.length < 8) return true
+  const little = head[0] === 0x49
+  const u16 = (b: Buffer, o: number) => (little ? b.readUInt16LE(o) : b.readUInt16BE(o))
+  const u32 = (b: Buffer, o: number) => (little ? b.readUInt32LE(o) : b.readUInt32BE(o))
+  const ifd = u32(head, 4)
+  const counted = await bytesAt(handle, ifd, 2)
+  if (counted.length < 2) return true
+  const entries = await bytesAt(handle, ifd + 2, u16(counted, 0) * 12)
+  if (entries.length < u16(counted, 0) * 12) return true
+  const lists: Record<number, number[]> = {}
+  for (let at = 0; at < entries.length; at += 12) {
+    const tag = u16(entries, at)
+    // StripOffsets, StripByteCounts, TileOffsets, TileByteCounts
+    if (![273, 279, 324, 325].includes(tag)) continue
+    const bytes = u16(entries, at + 2) === 3 ? 2 : 4
+    const count = Math.min(u32(entries, at + 4), 100_000)
+    const inside = count * bytes <= 4
+    const values = inside
+      ? entries.subarray(at + 8, at + 12)
+      : await bytesAt(handle, u32(entries, at + 8), count * bytes)
+    if (!inside && values.length < count * bytes) return true
+    lists[tag] = Array.from({ length: count }, (_, i) => (bytes === 2 ? u16(values, i * 2) : u32(values, i * 4)))
+  }
+  const offsets = lists[273] ?? lists[324] ?? []
+  const lengths = lists[279] ?? lists[325] ?? []
+  return offsets.some((offset, i) => offset + (lengths[i] ?? 0) > size)
+}
+
+async function bytesAt(handle: FileHandle, position: number, length: number): Promise<Buffer> {
+  const buffer = Buffer.alloc(Math.min(length, 4 * 1024 * 1024))
+  if (position < 0) return buffer.subarray(0, 0)
+  const { bytesRead } = await handle.read(buffer, 0, buffer.length, position)
+  return buffer.subarray(0, bytesRead)
+}

@@ -1,0 +1,125 @@
+import { encode as encodeBlurhash } from 'blurhash'
+import sharp from 'sharp'
+import { decodeImage, openImage, raw, turn, type OpenImage } from './image-input.js'
+import type {
+  DecodedImage,
+  DecodeRgbOptions,
+  RenderedImage,
+  RenderImageJob,
+  Rendition,
+  RgbImage,
+} from './image-types.js'
+import { dHash, dHashSize, pHash, pHashSide } from './perceptual-hash.js'
+import { measureQuality } from './quality.js'
+
+/** Long side of a preview, px. */
+export const previewSide = 2048
+
+/** Thumbnails: short side, and the most that the long side of a panorama may have, px. */
+export const thumbnailSide = { short: 320, long: 640 } as const
+
+/** Pictures are measured at this long side, px. */
+const measuredSide = 1024
+
+/** WebP of the renditions. Effort 2 instead of 4: half the time for 3 % more bytes (measured on 12 MP photos). */
+const webp = { preview: { quality: 80, effort: 2 }, thumbnail: { quality: 75, effort: 2 } } as const
+
+/** One decode at preview size; everything else is made from those pixels. */
+export async function renderImage(job: RenderImageJob, maxPixels: number): Promise<RenderedImage> {
+  const rotation = job.rotation ?? 0
+  const { opened, picture, flawed } = await source(job, maxPixels)
+  const upright = await turn(picture, rotation)
+  const swapped = rotation === 90 || rotation === 270
+  const [preview, small] = await Promise.all([rendition(upright, webp.preview), thumbnailPixels(upright)])
+  const measured = await fitted(upright, measuredSide)
+  return {
+    ...(opened.format ? { format: opened.format } : {}),
+    width: swapped ? opened.height : opened.width,
+    height: swapped ? opened.width : opened.height,
+    thumbnail: await rendition(small, webp.thumbnail),
+    preview,
+    blurhash: await blurhash(small),
+    dHash: dHash(await grey(small, dHashSize.width, dHashSize.height)),
+    pHash: pHash(await grey(small, pHashSide, pHashSide)),
+    quality: measureQuality(measured),
+    pages: opened.pages,
+    hasAlpha: opened.hasAlpha,
+    flawed,
+  }
+}
+
+/** Upright pixels for whoever looks at pictures, and the picture's full size. */
+export async function decodeRgb(file: string, options: DecodeRgbOptions, maxPixels: number): Promise<DecodedImage> {
+  const opened = await openImage(file, maxPixels)
+  const rotation = options.rotation ?? 0
+  const decoded = await decodeImage(file, opened, options.maxSide ?? Infinity, maxPixels)
+  const { data, width, height } = await turn(decoded, rotation)
+  const swapped = rotation === 90 || rotation === 270
+  return {
+    data,
+    width,
+    height,
+    fullWidth: swapped ? opened.height : opened.width,
+    fullHeight: swapped ? opened.width : opened.height,
+  }
+}
+
+type Opened = Pick<OpenImage, 'width' | 'height' | 'pages' | 'hasAlpha'> & Partial<Pick<OpenImage, 'format'>>
+
+async function source(
+  job: RenderImageJob,
+  maxPixels: number,
+): Promise<{ opened: Opened; picture: RgbImage; flawed: boolean }> {
+  if (typeof job.source !== 'string') {
+    const { width, height } = job.source
+    const picture = await fitted(job.source, previewSide)
+    return { opened: { width, height, pages: 1, hasAlpha: false }, picture, flawed: false }
+  }
+  const opened = await openImage(job.source, maxPixels)
+  const { flawed, ...picture } = await decodeImage(job.source, opened, previewSide, maxPixels)
+  return { opened, picture, flawed }
+}
+
+async function rendition(image: RgbImage, options: { quality: number; effort: number }): Promise<Rendition> {
+  const { data, info } = await raw(image).webp(options).toBuffer({ resolveWithObject: true })
+  return { data, contentType: 'image/webp', width: info.width, height: info.height }
+}
+
+/** Short side 320 px unless that makes the long side more than 640 px. */
+function thumbnailPixels(image: RgbImage): Promise<RgbImage> {
+  const { width, height } = image
+  const scale = Math.min(1, thumbnailSide.short / Math.min(width, height), thumbnailSide.long / Math.max(width, height))
+  return fitted(image, Math.max(1, Math.round(Math.max(width, height) * scale)))
+}
+
+async function fitted(image: RgbImage, longSide: number): Promise<RgbImage> {
+  if (Math.max(image.width, image.height) <= longSide) return image
+  const { data, info } = await raw(image)
+    .resize({ width: longSide, height: longSide, fit: 'inside' })
+    .raw()
+    .toBuffer({ resolveWithObject: true })
+  return { data, width: info.width, height: info.height }
+}
+
+async function grey(image: RgbImage, width: number, height: number): Promise<Uint8Array> {
+  const pipeline = raw(image).resize({ width, height, fit: 'fill', kernel: 'linear' })
+  const { data, info } = await pipeline.greyscale().raw().toBuffer({ resolveWithObject: true })
+  if (info.channels === 1) return data
+  return Uint8Array.from({ length: width * height }, (_, i) => data[i * info.channels] ?? 0)
+}
+
+async function blurhash(image: RgbImage): Promise<string> {
+  const tall = image.height > image.width
+  const { data, info } = await raw(image)
+    .resize({ width: 32, height: 32, fit: 'inside' })
+    .ensureAlpha()
+    .raw()
+    .toBuffer({ resolveWithObject: true })
+  return encodeBlurhash(new Uint8ClampedArray(data), info.width, info.height, tall ? 3 : 4, tall ? 4 : 3)
+}
+
+/** Settings of a child that decodes: one thread a job, nothing kept between jobs. */
+export function frugal(): void {
+  sharp.concurrency(1)
+  sharp.cache(false)
+}
