@@ -1,6 +1,5 @@
 import {
   Client as GrpcClient,
-  connectivityState,
   credentials,
   Metadata,
   status,
@@ -15,12 +14,13 @@ import { idempotencyKeyKey, identityKey } from './metadata-keys.js'
 import { fromStatus } from './rich-status.js'
 import type { CallOptions, Client, MethodDefinition, RpcDefinition } from './types.js'
 
-const called = metrics.declare({
-  name: 'rpc_client_duration',
-  kind: 'histogram',
-  unit: 's',
+// How long calls take is measured where they are answered; here only what the server cannot know.
+const failures = metrics.declare({
+  name: 'rpc_client_failures',
+  kind: 'counter',
+  unit: '1',
   labels: ['service', 'method', 'code'],
-  help: 'Time from asking another service to its answer, retries included, by gRPC status.',
+  help: 'Calls to other services that ended in an error, after all retries, by gRPC status.',
 })
 
 const idempotentNames = /^(get|list|find|search|select|stat|watch|count|describe|authenticate)/
@@ -32,6 +32,7 @@ const firstBackoffMs = 50
 const breakerRules = { failures: 20, coolDownMs: 1000 }
 // A deadline that was hardly there says nothing about the peer.
 const meaningfulDeadlineMs = 1000
+const spanAttributes = { 'rpc.system': 'grpc' }
 
 /** For tests: how long to wait between attempts. */
 export interface ClientTuning {
@@ -59,11 +60,13 @@ export function createClient<D>(
   })
   const peer = new Peer(channel, identity, tuning.random ?? Math.random)
   const client: Record<string, unknown> = { close: () => channel.close() }
-  for (const [name, method] of Object.entries(definition as RpcDefinition))
+  for (const [name, method] of Object.entries(definition as RpcDefinition)) {
+    const safe = idempotentNames.test(name)
     client[name] = method.responseStream
       ? (request: unknown, options: CallOptions) => peer.stream(method, request, options)
       : (request: unknown, options: CallOptions) =>
-          peer.unary(method, request, options, options.idempotent ?? idempotentNames.test(name))
+          peer.unary(method, request, options, options.idempotent ?? (safe || options.idempotencyKey !== undefined))
+  }
   return client as Client<D>
 }
 
@@ -76,41 +79,42 @@ class Peer {
     private readonly random: () => number,
   ) {}
 
-  unary(method: MethodDefinition, request: unknown, options: CallOptions, idempotent: boolean): Promise<unknown> {
-    const started = performance.now()
-    const done = (code: string) =>
-      called.record((performance.now() - started) / 1000, { service: this.identity.service, method: method.path, code })
-    return span(
-      method.path,
-      async () => {
+  unary(method: MethodDefinition, request: unknown, options: CallOptions, repeatable: boolean): Promise<unknown> {
+    const ask = async () => {
+      try {
         const { deadline, signal } = limits(options, method.path)
+        const bytes = method.requestSerialize(request)
         const metadata = await this.metadata(options)
-        const repeatable = idempotent || options.idempotencyKey !== undefined
-        for (let attempt = 1; ; attempt++) {
-          try {
-            return await this.once(method, request, metadata, deadline, signal)
-          } catch (error) {
-            const known = error as KeepsakeError
-            const pause = this.random() * firstBackoffMs * 2 ** (attempt - 1)
-            const mayRepeat = known.code === 'UNAVAILABLE' && (repeatable || neverSent(known))
-            if (!mayRepeat || attempt >= maxAttempts || Date.now() + pause >= deadline) throw known
-            await sleep(pause, signal)
-          }
-        }
-      },
-      { 'rpc.system': 'grpc' },
-      'client',
-    ).then(
-      (value) => {
-        done('OK')
-        return value
-      },
-      (error: unknown) => {
+        const answer = await this.attempts(method, bytes, metadata, deadline, signal, repeatable)
+        return method.responseDeserialize(answer)
+      } catch (error) {
         const known = KeepsakeError.from(error)
-        done(known.code)
+        failures.add(1, { service: this.identity.service, method: method.path, code: known.code })
         throw known
-      },
-    )
+      }
+    }
+    return span(method.path, ask, spanAttributes, 'client')
+  }
+
+  private async attempts(
+    method: MethodDefinition,
+    request: Buffer,
+    metadata: Metadata,
+    deadline: number,
+    signal: AbortSignal | undefined,
+    repeatable: boolean,
+  ): Promise<Buffer> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await this.once(method, request, metadata, deadline, signal)
+      } catch (error) {
+        const known = error as KeepsakeError
+        const pause = this.random() * firstBackoffMs * 2 ** (attempt - 1)
+        const mayRepeat = known.code === 'UNAVAILABLE' && (repeatable || neverSent(known))
+        if (!mayRepeat || attempt >= maxAttempts || Date.now() + pause >= deadline) throw known
+        await sleep(pause, signal)
+      }
+    }
   }
 
   async *stream(method: MethodDefinition, request: unknown, options: CallOptions): AsyncGenerator<unknown> {
@@ -139,7 +143,8 @@ class Peer {
 
   private async metadata(options: CallOptions): Promise<Metadata> {
     const metadata = new Metadata()
-    const token = await this.token(options)
+    const held = this.token(options)
+    const token = held instanceof Promise ? await held : held
     if (token !== undefined && token !== '') metadata.set(identityKey, token)
     const key = options.idempotencyKey ?? ('call' in options ? options.call.idempotencyKey : undefined)
     if (key !== undefined) metadata.set(idempotencyKeyKey, key)
@@ -155,41 +160,38 @@ class Peer {
 
   private once(
     method: MethodDefinition,
-    request: unknown,
+    request: Buffer,
     metadata: Metadata,
     deadline: number,
     signal: AbortSignal | undefined,
-  ): Promise<unknown> {
+  ): Promise<Buffer> {
     const began = Date.now()
     if (!this.breaker.admit(began)) return Promise.reject(resting())
     return new Promise((resolve, reject) => {
-      const { requestSerialize, responseDeserialize, path } = method
-      let unlisten: (() => void) | undefined
-      const call = this.channel.makeUnaryRequest(
-        path,
-        requestSerialize,
-        responseDeserialize,
-        request,
-        metadata,
-        { deadline },
-        (error: ServiceError | null, value?: unknown) => {
-          unlisten?.()
-          if (error === null) {
-            this.breaker.succeeded()
-            resolve(value)
-            return
-          }
-          const silent = error.code === status.DEADLINE_EXCEEDED && deadline - began >= meaningfulDeadlineMs
-          if (error.code === status.UNAVAILABLE || silent) this.breaker.failed(Date.now())
-          else this.breaker.succeeded()
-          reject(signal?.aborted && error.code === status.CANCELLED ? KeepsakeError.from(signal.reason) : fromStatus(error))
-        },
-      )
-      if (signal !== undefined) {
-        const cancel = () => call.cancel()
-        signal.addEventListener('abort', cancel, { once: true })
-        unlisten = () => signal.removeEventListener('abort', cancel)
+      // The channel's own call instead of makeUnaryRequest: the latter takes a stack trace and three wrappers per call,
+      // about a tenth of a hop (deploy/bench rpc).
+      const call = this.channel.getChannel().createCall(method.path, deadline, null, null, null)
+      let answer: Buffer | undefined
+      const cancel = () => call.cancelWithStatus(status.CANCELLED, 'cancelled by the caller')
+      const settle = ({ code, details, metadata: trailer }: { code: status; details: string; metadata: Metadata }) => {
+        signal?.removeEventListener('abort', cancel)
+        const silent = code === status.DEADLINE_EXCEEDED && deadline - began >= meaningfulDeadlineMs
+        if (code === status.UNAVAILABLE || silent) this.breaker.failed(Date.now())
+        else this.breaker.succeeded()
+        if (signal?.aborted && code === status.CANCELLED) reject(KeepsakeError.from(signal.reason))
+        else if (code !== status.OK) reject(fromStatus({ code, details, metadata: trailer }))
+        else if (answer === undefined) reject(fromStatus({ code: status.INTERNAL, details: 'no message received' }))
+        else resolve(answer)
       }
+      call.start(metadata, {
+        onReceiveMetadata: () => {},
+        onReceiveMessage: (message: Buffer) => (answer = message),
+        onReceiveStatus: settle,
+      })
+      signal?.addEventListener('abort', cancel, { once: true })
+      call.sendMessageWithContext({}, request)
+      call.halfClose()
+      call.startRead()
     })
   }
 }

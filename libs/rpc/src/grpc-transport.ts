@@ -54,9 +54,11 @@ export class GrpcTransport extends Server implements CustomTransportStrategy {
   private readonly health = new HealthImplementation({ '': 'NOT_SERVING' })
   private port = 0
   private listening = false
+  private readonly spanAttributes: Record<string, string>
 
   constructor(private readonly options: GrpcTransportOptions) {
     super()
+    this.spanAttributes = { 'rpc.system': 'grpc', 'keepsake.service': options.identity.service }
   }
 
   /** host:port as bound; known after listen. */
@@ -152,66 +154,97 @@ export class GrpcTransport extends Server implements CustomTransportStrategy {
   /** Verifies the call, runs it in its trace and measures it. Rejects with a KeepsakeError. */
   private handle<T>(method: MethodDefinition, wire: Wire, run: (call: Call) => Promise<T>): Promise<T> {
     const started = performance.now()
+    const call = new IncomingCall(wire)
     const done = (code: string) =>
       handled.record((performance.now() - started) / 1000, {
         service: this.options.identity.service,
         method: method.path,
         code,
       })
-    const abort = new AbortController()
-    const traceparent = wire.metadata.get(traceparentKey)[0]
-    return withTrace(typeof traceparent === 'string' ? { traceparent } : {}, () =>
-      span(
-        method.path,
-        async () => {
-          const deadline = Number(wire.getDeadline())
-          if (!Number.isFinite(deadline)) throw deadlineRequired(method.path)
-          const late = () => abort.abort(new DOMException('The deadline has passed.', 'TimeoutError'))
-          const timer = setTimeout(late, Math.min(deadline - Date.now(), 2 ** 31 - 1))
-          wire.on('cancelled', () =>
-            Date.now() >= deadline ? late() : abort.abort(new DOMException('The caller has gone.', 'AbortError')),
-          )
-          try {
-            const identity = text(wire.metadata, identityKey)
-            const caller: Caller = identity ? await this.options.identity.verify(identity) : { kind: 'anonymous' }
-            return await run({
-              caller,
-              deadline,
-              signal: abort.signal,
-              identity,
-              idempotencyKey: text(wire.metadata, idempotencyKeyKey),
-            })
-          } finally {
-            clearTimeout(timer)
-          }
-        },
-        { 'rpc.system': 'grpc', 'keepsake.service': this.options.identity.service },
-        'server',
-      ),
-    ).then(
-      (value) => {
+    const work = async () => {
+      try {
+        if (!Number.isFinite(call.deadline)) throw deadlineRequired(method.path)
+        if (call.identity !== undefined) {
+          const verified = this.options.identity.verify(call.identity)
+          call.caller = verified instanceof Promise ? await verified : verified
+        }
+        const result = await run(call)
         done('OK')
-        return value
-      },
-      (thrown: unknown) => {
-        const error = this.told(method, thrown, abort.signal)
+        return result
+      } catch (thrown) {
+        const error = this.told(method, thrown, call)
         done(error.code)
         throw error
-      },
-    )
+      } finally {
+        call.finish()
+      }
+    }
+    const traceparent = wire.metadata.get(traceparentKey)[0]
+    const carrier = typeof traceparent === 'string' ? { traceparent } : {}
+    return withTrace(carrier, () => span(method.path, work, this.spanAttributes, 'server'))
   }
 
   /** The error as it goes out; what is our own fault is logged with its cause, here and only here. */
-  private told(method: MethodDefinition, thrown: unknown, signal: AbortSignal): KeepsakeError {
+  private told(method: MethodDefinition, thrown: unknown, call: IncomingCall): KeepsakeError {
     // A driver that was cancelled throws its own kind of error: after an abort the abort is the truth.
-    const error =
-      signal.aborted && !KeepsakeError.is(thrown) ? KeepsakeError.from(signal.reason) : KeepsakeError.from(thrown)
+    const error = KeepsakeError.from(KeepsakeError.is(thrown) ? thrown : (call.abortReason ?? thrown))
     const facts = { method: method.path, code: error.code, reason: error.reason }
     if (error.code === 'INTERNAL') this.options.log.error({ ...facts, err: thrown }, error.message)
     else this.options.log.debug(facts, error.message)
     return error
   }
 }
+
+const nobody: Caller = { kind: 'anonymous' }
+
+/** The call as a handler sees it. Signal and timer are made only for handlers that look: most answer at once. */
+class IncomingCall implements Call {
+  readonly deadline: number
+  readonly identity: string | undefined
+  readonly idempotencyKey: string | undefined
+  caller = nobody
+  private abort: AbortController | undefined
+  private timer: NodeJS.Timeout | undefined
+  private finished = false
+  private gone: Error | undefined
+
+  constructor(wire: Wire) {
+    this.deadline = Number(wire.getDeadline())
+    this.identity = text(wire.metadata, identityKey)
+    this.idempotencyKey = text(wire.metadata, idempotencyKeyKey)
+    // grpc-js says so at the end of every call, also of one that was answered.
+    wire.on('cancelled', () => this.cancel())
+  }
+
+  /** Why the call was aborted, where it was. */
+  get abortReason(): Error | undefined {
+    return this.gone ?? (this.deadline <= Date.now() ? late() : undefined)
+  }
+
+  get signal(): AbortSignal {
+    if (this.abort === undefined) {
+      this.abort = new AbortController()
+      if (this.gone !== undefined) this.abort.abort(this.gone)
+      else if (!this.finished)
+        this.timer = setTimeout(() => this.cancel(), Math.min(this.deadline - Date.now(), 2 ** 31 - 1))
+    }
+    return this.abort.signal
+  }
+
+  finish(): void {
+    this.finished = true
+    clearTimeout(this.timer)
+  }
+
+  private cancel(): void {
+    if (this.finished || this.gone !== undefined) return
+    this.gone = Date.now() >= this.deadline ? late() : new DOMException('The caller has gone.', 'AbortError')
+    clearTimeout(this.timer)
+    this.abort?.abort(this.gone)
+  }
+}
+
+const late = () => new DOMException('The deadline has passed.', 'TimeoutError')
 
 /** keepsake.album.v1.AlbumService, from the path of any of its methods. */
 const serviceName = (definition: RpcDefinition) => Object.values(definition)[0]?.path.split('/')[1] ?? ''

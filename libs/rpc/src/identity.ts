@@ -64,10 +64,13 @@ export class ServiceIdentity {
   }
 
   /** A token that says: this service, for that family or for none. Kept until half its life is over. */
-  async forService(familyId?: string): Promise<string> {
+  forService(familyId?: string): Promise<string> | string {
+    const known = this.own.get(familyId ?? '')
+    return known !== undefined && known.until > this.now() ? known.token : this.renew(familyId)
+  }
+
+  private async renew(familyId: string | undefined): Promise<string> {
     const key = familyId ?? ''
-    const known = this.own.get(key)
-    if (known !== undefined && known.until > this.now()) return known.token
     const token = await this.sign({ kind: 'service', service: this.service, ...(familyId && { familyId }) })
     if (this.own.size >= rememberedTokens) this.own.clear()
     this.own.set(key, { token, until: this.now() + (identityLifeSeconds * 1000) / 2 })
@@ -90,13 +93,12 @@ export class ServiceIdentity {
   }
 
   /** Who a token speaks for. Throws UNAUTHENTICATED (IDENTITY_INVALID) for a forged, foreign or expired one. */
-  async verify(token: string): Promise<Caller> {
+  verify(token: string): Promise<Caller> | Caller {
     const known = this.verified.get(token)
-    if (known !== undefined) {
-      if (known.until > this.now()) return known.caller
-      this.verified.delete(token)
-      throw unverified()
-    }
+    return known !== undefined && known.until > this.now() ? known.caller : this.check(token)
+  }
+
+  private async check(token: string): Promise<Caller> {
     let kid: string | undefined
     const { payload } = await jwtVerify(
       token,

@@ -18,6 +18,7 @@ import {
   type SpanProcessor,
 } from '@opentelemetry/sdk-trace'
 import { logLevels, setLogLevel, type LogLevel } from './logger.js'
+import { setExporting } from './trace.js'
 
 /** The telemetry of this process; `shutdown` sends what is left. */
 export interface Telemetry {
@@ -91,11 +92,13 @@ function start(service: string, env: Readonly<Record<string, string | undefined>
   context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable())
   propagation.setGlobalPropagator(new W3CTraceContextPropagator())
   trace.setGlobalTracerProvider(tracer)
+  setExporting(spanProcessors.length > 0)
   metricsApi.setGlobalMeterProvider(meter)
   return {
     prometheus,
     users: 0,
     stop: async () => {
+      setExporting(false)
       await Promise.allSettled([tracer.shutdown(), meter.shutdown()])
       for (const part of [context, propagation, trace, metricsApi]) part.disable()
     },

@@ -14,6 +14,14 @@ const kinds: Record<SpanRole, SpanKind> = {
   consumer: SpanKind.CONSUMER,
 }
 
+// Set once by startTelemetry: whether finished spans go anywhere.
+let exporting = false
+
+/** Says whether spans are exported. For startTelemetry only. */
+export function setExporting(on: boolean): void {
+  exporting = on
+}
+
 /**
  * Runs `fn` inside a span named `name`. The span ends when the promise settles and carries the error's name when it
  * rejects. Everything started inside (calls, events, logs) joins the same trace.
@@ -24,6 +32,9 @@ export function span<T>(
   attributes: SpanAttributes = {},
   role: SpanRole = 'internal',
 ): Promise<T> {
+  // Without an exporter the ids of the first span serve the whole trace: a span nobody will see is not worth its cost.
+  const around = exporting ? undefined : trace.getSpan(context.active())
+  if (around !== undefined) return fn(around)
   return trace.getTracer('keepsake').startActiveSpan(name, { kind: kinds[role], attributes }, async (active) => {
     try {
       return await fn(active)
