@@ -12,11 +12,11 @@ export interface ModelShape {
   /** Values per picture of each output. */
   outputs: Readonly<Record<string, number>>
   /**
-   * Milliseconds per picture on one core (models.md section 5, medians at batch 8 on 2 shared EPYC cores). Only the
+   * Milliseconds per picture on one core, medians on 2 shared EPYC cores. Only the
    * proportions matter: the batcher learns how fast this machine is.
    */
   cost: number
-  /** The most pictures in one batch, from the same table: detectors gain nothing from more than one. */
+  /** The most pictures in one batch. Detectors gain nothing from more than one, the others nothing beyond 8, and memory grows with it. */
   maxRows: number
 }
 
@@ -63,7 +63,7 @@ const entries = {
       }),
     size: 192,
     outputs: { detections: 2304 * 17 },
-    cost: 30,
+    cost: 5,
     maxRows: 1,
   },
   face_landmark_68: {
@@ -71,28 +71,28 @@ const entries = {
     size: 112,
     outputs: { landmarks: 136 },
     cost: 1.6,
-    maxRows: 16,
+    maxRows: 8,
   },
   face_recognition: {
     ...faceApi('face_recognition', buildRecognition),
     size: 150,
     outputs: { embedding: 128 },
     cost: 5.5,
-    maxRows: 16,
+    maxRows: 8,
   },
   age_gender: {
     ...faceApi('age_gender', buildAgeGender),
     size: 112,
     outputs: { age: 1, gender: 2 },
     cost: 2.2,
-    maxRows: 16,
+    maxRows: 8,
   },
   face_expression: {
     ...faceApi('face_expression', buildExpression),
     size: 112,
     outputs: { probabilities: 7 },
     cost: 1.4,
-    maxRows: 16,
+    maxRows: 8,
   },
 } satisfies Record<string, CatalogueEntry>
 

@@ -23,6 +23,11 @@ export interface RunMessage {
   traces: Record<string, string>[]
 }
 
+/** Main thread to worker: free everything and end. Sent only while nothing runs. */
+export interface StopMessage {
+  stop: true
+}
+
 /** Worker to main thread. Output buffers are transferred. */
 export type ResultMessage =
   | { batch: number; outputs: Record<string, Float32Array>; runMs: number }

@@ -1,5 +1,5 @@
 import { Worker } from 'node:worker_threads'
-import type { ResultMessage, RunMessage, WorkerModel, WorkerStart } from './session-messages.js'
+import type { ResultMessage, RunMessage, StopMessage, WorkerModel, WorkerStart } from './session-messages.js'
 
 /** A batch on its way: pixels of all its rows, and the traces of the requests in it. */
 export type BatchInput = Omit<RunMessage, 'batch'>
@@ -65,7 +65,7 @@ export class SessionPool implements Executor {
       this.slots.map(async (slot) => {
         const { worker } = slot
         this.forget(slot)
-        await worker?.terminate()
+        if (worker) await end(worker)
       }),
     )
   }
@@ -102,4 +102,17 @@ export class SessionPool implements Executor {
     delete slot.finish
     finish?.(result)
   }
+}
+
+/** How long a worker may take to free its sessions and send its last spans before it is ended by force. */
+const STOP_GRACE_MS = 5_000
+
+async function end(worker: Worker): Promise<void> {
+  const force = setTimeout(() => void worker.terminate(), STOP_GRACE_MS)
+  const exited = new Promise((resolve) => worker.once('exit', resolve))
+  const message: StopMessage = { stop: true }
+  worker.ref()
+  worker.postMessage(message)
+  await exited
+  clearTimeout(force)
 }

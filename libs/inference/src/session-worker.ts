@@ -1,10 +1,10 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { InferenceSession, Tensor } from 'onnxruntime-node'
-import type { ResultMessage, RunMessage, WorkerStart } from './session-messages.js'
+import type { ResultMessage, RunMessage, StopMessage, WorkerStart } from './session-messages.js'
 
 /*
  * The body of an inference worker: a thread of its own, because onnxruntime-node's run() blocks the thread that calls it
- * (512 rows stopped the main thread's timers for 624 ms). Sessions open on first use. Closing the port ends it.
+ * (512 rows stopped the main thread's timers for 624 ms). Sessions open on first use; a stop message ends it.
  */
 
 /** One thread per session, and no spinning: spinning threads made two workers slower than one (models.md section 5). */
@@ -17,17 +17,23 @@ const SESSION_OPTIONS: InferenceSession.SessionOptions = {
   extra: { session: { intra_op: { allow_spinning: '0' }, inter_op: { allow_spinning: '0' } } },
 }
 
-type Traced = (traces: Record<string, string>[], model: string, run: () => Promise<ResultMessage>) => Promise<ResultMessage>
+interface Tracing {
+  around(traces: Record<string, string>[], model: string, run: () => Promise<ResultMessage>): Promise<ResultMessage>
+  /** Sends what has not been sent. */
+  shutdown(): Promise<void>
+}
+const NO_TRACING: Tracing = { around: (_traces, _model, run) => run(), shutdown: () => Promise.resolve() }
 
 const { models, telemetry } = workerData as WorkerStart
 const sessions = new Map<string, InferenceSession>()
 const port = parentPort
 if (!port) throw new Error('session-worker is not a program: start it as a worker thread')
 
-const traced: Traced = telemetry ? await exportingTraces(telemetry) : (_traces, _model, run) => run()
+const tracing = telemetry ? await exportingTraces(telemetry) : NO_TRACING
 
-port.on('message', (message: RunMessage) => {
-  void traced(message.traces, message.model, () => runBatch(message)).then((result) => {
+port.on('message', (message: RunMessage | StopMessage) => {
+  if ('stop' in message) return void stop().finally(() => port.close())
+  void tracing.around(message.traces, message.model, () => runBatch(message)).then((result) => {
     const buffers = 'outputs' in result ? Object.values(result.outputs).map((output) => output.buffer as ArrayBuffer) : []
     port.postMessage(result, buffers)
   })
@@ -58,6 +64,11 @@ async function runBatch({ batch, model, rows, pixels }: RunMessage): Promise<Res
   }
 }
 
+async function stop(): Promise<void> {
+  await Promise.all([...sessions.values()].map((session) => session.release()))
+  await tracing.shutdown()
+}
+
 async function openSession(model: string): Promise<InferenceSession> {
   const open = sessions.get(model)
   if (open) return open
@@ -69,14 +80,14 @@ async function openSession(model: string): Promise<InferenceSession> {
 }
 
 /** Telemetry is loaded only where spans are exported: it costs each worker memory. A batch of several traces runs inside a span of each. */
-async function exportingTraces(env: Record<string, string | undefined>): Promise<Traced> {
+async function exportingTraces(env: Record<string, string | undefined>): Promise<Tracing> {
   const { span, startTelemetry, withTrace } = await import('@keepsake/telemetry')
-  startTelemetry('inference-worker', env)
-  return (traces, model, run) =>
-    traces.reduceRight(
-      (inner, trace) => () => withTrace(trace, () => span('inference.session', inner, { model })),
-      run,
-    )()
+  const { shutdown } = startTelemetry('inference-worker', env)
+  return {
+    around: (traces, model, run) =>
+      traces.reduceRight((inner, trace) => () => withTrace(trace, () => span('inference.session', inner, { model })), run)(),
+    shutdown,
+  }
 }
 
 function asError(error: unknown): Error {
