@@ -1,0 +1,140 @@
+import { spawn, type ChildProcess } from 'node:child_process'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { Api, type Tokens } from 'keepsake'
+import { until } from '@keepsake/testing'
+
+/** The root of the checkout; the suites start Keepsake from there the way a person does. */
+export const repository = fileURLToPath(new URL('../../../', import.meta.url))
+export const owner = { email: 'owner@example.org', password: 'correct horse battery' }
+
+/** How an album is started. */
+export interface AlbumOptions {
+  /** The folder of the album; a fresh one where it is left out. */
+  home?: string
+  /** Words after `npm start --`, e.g. `['import', folder, '--exit']`. */
+  args?: string[]
+  env?: Record<string, string>
+  /** How long it may take until it is up, or with `--exit` until it has ended. */
+  deadlineMs?: number
+}
+
+/** A Keepsake that runs as its own process, seen only from outside. */
+export class Album {
+  output = ''
+  exitCode: number | null | undefined
+  private constructor(
+    readonly home: string,
+    private readonly child: ChildProcess,
+  ) {
+    const take = (chunk: Buffer) => {
+      this.output += chunk.toString()
+    }
+    child.stdout?.on('data', take)
+    child.stderr?.on('data', take)
+    child.on('exit', (code, signal) => {
+      this.exitCode = code ?? (signal ? 128 : null)
+    })
+  }
+
+  /** Runs `npm start`'s program; returns as soon as the process is there. */
+  static async spawn({ home, args = [], env = {} }: AlbumOptions = {}): Promise<Album> {
+    const folder = home ?? (await mkdtemp(path.join(tmpdir(), 'keepsake-e2e-')))
+    const child = spawn(
+      process.execPath,
+      [
+        'deploy/start.mjs',
+        ...args,
+        '--home',
+        folder,
+        '--port',
+        '0',
+        '--owner',
+        owner.email,
+        '--time-zone',
+        'Europe/Berlin',
+      ],
+      {
+        cwd: repository,
+        env: { ...process.env, KEEPSAKE_PASSWORD: owner.password, NODE_ENV: 'production', ...env },
+        stdio: ['ignore', 'pipe', 'pipe'],
+      },
+    )
+    return new Album(folder, child)
+  }
+
+  /** Starts and waits for the ready line. */
+  static async start(options: AlbumOptions = {}): Promise<Album> {
+    const album = await Album.spawn(options)
+    await until(() => album.url !== undefined || album.exitCode !== undefined, {
+      deadlineMs: options.deadlineMs ?? 180_000,
+      everyMs: 50,
+      what: 'the ready line',
+    })
+    if (album.url === undefined) throw new Error(`Keepsake ended with status ${album.exitCode}:\n${album.output}`)
+    return album
+  }
+
+  /** The address of the ready line. */
+  get url(): string | undefined {
+    return /^ready (https?:\/\/\S+)$/m.exec(this.output)?.[1]
+  }
+
+  get pid(): number {
+    if (this.child.pid === undefined) throw new Error('the process was not started')
+    return this.child.pid
+  }
+
+  /** A client signed in as the owner. */
+  async signIn(): Promise<Api> {
+    return signIn(this.requireUrl(), owner.email, owner.password)
+  }
+
+  requireUrl(): string {
+    if (this.url === undefined) throw new Error(`no ready line yet:\n${this.output}`)
+    return this.url
+  }
+
+  /** Waits for the process to end by itself and returns its status. */
+  async ended(deadlineMs: number): Promise<number | null> {
+    await until(() => this.exitCode !== undefined, {
+      deadlineMs,
+      everyMs: 100,
+      what: `the end of Keepsake\n${this.output.slice(-4000)}`,
+    })
+    return this.exitCode ?? null
+  }
+
+  /** Ctrl-C, and the status it ends with. */
+  async stop(): Promise<number | null> {
+    if (this.exitCode === undefined) this.child.kill('SIGINT')
+    return this.ended(60_000)
+  }
+
+  /** kill -9. */
+  async kill(): Promise<void> {
+    this.child.kill('SIGKILL')
+    await this.ended(10_000)
+  }
+
+  /** Stops and removes the album's folder. */
+  async remove(): Promise<void> {
+    await this.stop().catch(() => this.kill())
+    await rm(this.home, { recursive: true, force: true, maxRetries: 5 })
+  }
+}
+
+/** A client signed in with a password. */
+export async function signIn(url: string, email: string, password: string): Promise<Api> {
+  return withTokens(url, await Api.login(url, email, password))
+}
+
+/** Makes an account and a client signed in as it. */
+export async function createAccount(url: string, email: string, name: string): Promise<Api> {
+  const answer = await new Api(url).post<Tokens>('/v1/accounts', { email, password: owner.password, name })
+  return withTokens(url, answer)
+}
+
+const withTokens = (url: string, tokens: Tokens) => new Api(url, { tokens, keep: () => undefined })

@@ -1,0 +1,119 @@
+import { readFile } from 'node:fs/promises'
+import path from 'node:path'
+import type { Api } from 'keepsake'
+import sharp from 'sharp'
+import { sharedData, skipUnless } from '@keepsake/testing'
+import { afterAll, beforeAll, expect } from 'vitest'
+import { Album } from './album.js'
+import type { Family, Media, Movie, Person } from './api-types.js'
+import { bcubed } from './bcubed.js'
+import { compareMovie } from './compare-movie.js'
+
+const folder = sharedData('deepface')
+const { describe, test } = skipUnless(folder, '../shared/data/deepface is missing')
+
+describe('the main job: a folder of real photographs becomes an album', () => {
+  let album: Album
+  let api: Api
+  let family: Family
+  let media: Media[]
+  let printed = ''
+  let status: number | null
+
+  beforeAll(async () => {
+    const importing = await Album.spawn({ args: ['import', folder ?? '', '--consent-faces', '--exit'] })
+    status = await importing.ended(900_000)
+    printed = importing.output
+    album = await Album.start({ home: importing.home })
+    api = await album.signIn()
+    const families = await api.get<{ items: Family[] }>('/v1/families')
+    family = families.items[0] as Family
+    media = []
+    for await (const item of api.list<Media>(`/v1/families/${family.id}/media?limit=200`))
+      media.push(await api.get<Media>(`/v1/families/${family.id}/media/${item.id}`))
+  }, 1_000_000)
+  afterAll(() => album?.remove())
+
+  test('the import ends with status 0, every item ready, and prints people and the movie', () => {
+    expect(status, printed).toBe(0)
+    expect(media.length).toBe(64)
+    expect(media.filter(item => item.state !== 'ready')).toEqual([])
+    expect(printed).toMatch(/people/i)
+    expect(printed).toMatch(/\.mp4/)
+  })
+
+  test('people fit the labels: BCubed F at least 0.97', async () => {
+    const labels = await csv(path.join(folder ?? '', 'labels.csv'))
+    const score = bcubed(
+      labels
+        .filter(([, person]) => person && !person.includes('|'))
+        .map(([file, person]) => ({ person: person ?? '', cluster: mainPerson(file ?? '') })),
+    )
+    console.log(
+      `deepface BCubed precision ${score.precision.toFixed(4)} recall ${score.recall.toFixed(4)} F ${score.f.toFixed(4)}`,
+    )
+    expect(score.f).toBeGreaterThanOrEqual(0.97)
+  })
+
+  test('pairs are told apart: at least 0.95 right', async () => {
+    const pairs = await csv(path.join(folder ?? '', 'pairs.csv'))
+    const wrong = pairs.filter(([first = '', second = '', same]) => {
+      const [one, two] = [mainPerson(first), mainPerson(second)]
+      return same === '1' ? one === undefined || one !== two : one === undefined || two === undefined || one === two
+    })
+    console.log(`deepface pairs right ${(1 - wrong.length / pairs.length).toFixed(4)} of ${pairs.length}`)
+    expect(1 - wrong.length / pairs.length).toBeGreaterThanOrEqual(0.95)
+  })
+
+  test('there are people, and the pages of the family and of all children', async () => {
+    const people: Person[] = []
+    for await (const person of api.list<Person>(`/v1/families/${family.id}/people`)) people.push(person)
+    expect(people.length).toBeGreaterThanOrEqual(13)
+    const pages = await api.get<{ items: { id: string; mediaCount: number }[] }>(`/v1/families/${family.id}/pages`)
+    expect(pages.items.map(page => page.id)).toEqual(expect.arrayContaining(['whole-family', 'all-children']))
+    expect(pages.items.find(page => page.id === 'whole-family')?.mediaCount).toBe(64)
+  })
+
+  test('every item is rated, and the rating is the sum of reasons in words', () => {
+    for (const item of media) {
+      expect(item.rating, item.fileName).toBeDefined()
+      expect(item.rating?.parts.length).toBeGreaterThan(0)
+      for (const part of item.rating?.parts ?? []) expect(part.reason.length).toBeGreaterThan(3)
+    }
+  })
+
+  test('the 1s Movie shows its storyboard, is heard, and is as long as planned', async () => {
+    const movies = await api.get<{ items: Movie[] }>(`/v1/families/${family.id}/movies`)
+    const ready = movies.items.find(movie => movie.status === 'ready')
+    expect(ready, JSON.stringify(movies.items.map(movie => [movie.status, movie.statusReason]))).toBeDefined()
+    const movie = await api.get<Movie>(`/v1/families/${family.id}/movies/${ready?.id}`)
+    const file = path.join(album.home, 'compared.mp4')
+    await api.download(movie.url ?? '', file)
+    const result = await compareMovie(file, movie, async (id, height) => {
+      const picture = path.join(album.home, 'compared.webp')
+      await api.download(`/v1/families/${family.id}/media/${id}/renditions/preview`, picture)
+      return sharp(picture)
+        .resize({ height: height * 2, withoutEnlargement: true })
+        .png()
+        .toBuffer()
+    })
+    expect(result.lowest.ssim, JSON.stringify(result.lowest)).toBeGreaterThanOrEqual(0.8)
+    const shown = movie.storyboard.flatMap(slot => slot.mediaId ?? [])
+    expect(new Set(shown).size).toBe(shown.length)
+    expect(shown.length).toBeGreaterThanOrEqual(10)
+    expect(result.rms).toBeGreaterThan(0.01)
+    expect(result.duration).toBeCloseTo(movie.duration, 0)
+    expect(Math.abs(result.duration - movie.duration)).toBeLessThan(0.15)
+  })
+
+  /** The person of the largest face of a file. */
+  function mainPerson(file: string): string | undefined {
+    const faces = media.find(item => item.fileName === file)?.faces ?? []
+    return [...faces].sort((a, b) => b.box.w * b.box.h - a.box.w * a.box.h)[0]?.personId
+  }
+})
+
+async function csv(file: string): Promise<string[][]> {
+  const lines = (await readFile(file, 'utf8')).trim().split('\n').slice(1)
+  return lines.map(line => line.trim().split(','))
+}
