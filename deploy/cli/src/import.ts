@@ -43,6 +43,8 @@ export interface ImportResult {
   found: Found
   /** Items that came in by this import (new ones). */
   mediaIds: string[]
+  /** Files whose upload ended in this run; the others had been uploaded by an earlier one. */
+  uploadedNow: number
   /** Items that had been there already. */
   duplicates: number
   /** Files that joined another: sidecars, second halves of live photos. */
@@ -69,11 +71,13 @@ export async function importFolders(options: ImportOptions): Promise<ImportResul
   const totalBytes = found.files.reduce((sum, file) => sum + file.size, 0)
   const state = { files: 0, totalFiles: found.files.length, bytes: 0, totalBytes }
   const entries: Entry[] = []
+  let uploadedNow = 0
   const queue = [...found.files]
   const worker = async () => {
     for (let file = queue.shift(); file; file = queue.shift()) {
       signal?.throwIfAborted()
       let sent = 0
+      if (journal.get(file)?.mediaId === undefined) uploadedNow++
       try {
         entries.push(
           await uploadFile(file, {
@@ -115,6 +119,7 @@ export async function importFolders(options: ImportOptions): Promise<ImportResul
   const result: ImportResult = {
     found,
     mediaIds: fresh,
+    uploadedNow,
     duplicates: entries.filter(entry => entry.duplicate).length,
     joined: entries.filter(entry => entry.joined).length,
     failures,

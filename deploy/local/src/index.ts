@@ -1,1 +1,5 @@
-export {}
+export { openAccount, type Account } from './account.js'
+export { openAlbum, type Album } from './album.js'
+export { start } from './main.js'
+export { parseOptions, type Options } from './options.js'
+export { serviceNames, type ServiceName } from './services.js'

