@@ -1,0 +1,117 @@
+import type { Db, FamilyTx } from '@keepsake/db'
+import { Server, type CustomTransportStrategy, type MessageHandler } from '@nestjs/microservices'
+import { isObservable, lastValueFrom } from 'rxjs'
+import type { Consumer, EventLog, RetryPolicy, Subscription } from './event-log.js'
+import { Delivery, eventTransport, type EventExtras } from './on-event.js'
+import { ResyncWatch, type Resync } from './resync.js'
+import { takeIn, type EventContext, type Handling } from './take-in.js'
+import type { AnyTopic } from './topic.js'
+
+/** What a service's consumer is made of. */
+export interface EventConsumerOptions {
+  /** The service's name, or `service.part`. */
+  group: string
+  log: EventLog
+  /** The service's pool. */
+  db: Db
+  /** Short handlers at the same time. Default 4. */
+  concurrency?: number
+  retry?: Partial<RetryPolicy>
+  /** How this service publishes its present state again. */
+  resync?: readonly Resync[]
+  /** Time that handlers under way get to finish at close, ms. Default 10,000. */
+  drainMs?: number
+}
+
+/** Nest's transport for the event log: the methods marked with `@OnEvent` and `@OnEventWork` take its events in. Passed to `runService.strategies`. */
+export class EventConsumer extends Server implements CustomTransportStrategy {
+  override readonly transportId = eventTransport
+  override readonly propagatesEventHandlerErrors = true
+  readonly #options: EventConsumerOptions
+  readonly #subscriptions: Subscription[] = []
+  #consumer: Consumer | undefined
+  #resync: ResyncWatch | undefined
+
+  constructor(options: EventConsumerOptions) {
+    super()
+    this.#options = options
+  }
+
+  override addHandler(pattern: unknown, callback: MessageHandler, isEventHandler = false, extras: object = {}): void {
+    if (!('keepsakeEvent' in extras)) return // another transport's
+    const { topic } = (extras as EventExtras).keepsakeEvent
+    if (this.messageHandlers.has(topic.name))
+      throw new Error(`two handlers of ${topic.name} in the group ${this.#options.group}`)
+    super.addHandler(topic.name, callback, isEventHandler, extras as Record<string, unknown>)
+    this.#subscriptions.push(this.#subscription((extras as EventExtras).keepsakeEvent, callback))
+  }
+
+  override listen(done: (error?: unknown) => void): void {
+    this.#start().then(() => done(), done)
+  }
+
+  async #start(): Promise<void> {
+    const { group, log, db, concurrency, retry, resync } = this.#options
+    if (this.#subscriptions.length > 0)
+      this.#consumer = await log.subscribe({ group, subscriptions: this.#subscriptions, concurrency, retry })
+    if (resync !== undefined && resync.length > 0) {
+      this.#resync = new ResyncWatch(db, resync)
+      this.#resync.start()
+    }
+  }
+
+  override async close(): Promise<void> {
+    await Promise.all([this.#consumer?.close(this.#options.drainMs), this.#resync?.close()])
+  }
+
+  /** Events of a family that this group has not yet taken in. */
+  pending(familyId: string, topics?: readonly AnyTopic[]): Promise<number> {
+    return this.#options.log.pending(this.#options.group, familyId, topics ?? this.#subscriptions.map(s => s.topic))
+  }
+
+  override on(): void {
+    // There are no transport events to listen to.
+  }
+
+  override unwrap<T>(): T {
+    return this.#consumer as T
+  }
+
+  #subscription(extras: EventExtras['keepsakeEvent'], callback: MessageHandler): Subscription {
+    const { topic, mode, concurrency, deadlineMs } = extras
+    const { db, group } = this.#options
+    const through = async (delivery: Delivery): Promise<unknown> => {
+      const answer: unknown = await callback(delivery)
+      if (isObservable(answer)) await lastValueFrom(answer, { defaultValue: undefined })
+      const { outcome } = delivery
+      if (outcome === undefined) throw new Error(`the handler of ${topic.name} did not run`)
+      if ('error' in outcome) throw outcome.error
+      return outcome.value
+    }
+    const handling: Handling<unknown> =
+      mode === 'effect'
+        ? {
+            mode,
+            deadlineMs,
+            handler: async (message: unknown, tx: FamilyTx, context: EventContext) => {
+              await through(new Delivery(message, context, tx))
+            },
+          }
+        : {
+            mode,
+            deadlineMs,
+            handler: async (message: unknown, context: EventContext) =>
+              (await through(new Delivery(message, context))) as ((tx: FamilyTx) => Promise<void>) | undefined,
+          }
+    return {
+      topic,
+      concurrency,
+      handle: (event, attempt, signal) => takeIn(db, group, topic, handling, event, attempt, signal),
+    }
+  }
+}
+
+/** Makes the consumer of a group, to be passed to `runService.strategies`. */
+export function eventConsumer(options: EventConsumerOptions): EventConsumer {
+  return new EventConsumer(options)
+}

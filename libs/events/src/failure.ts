@@ -1,0 +1,44 @@
+import { KeepsakeError } from '@keepsake/rpc'
+import type { RetryPolicy } from './event-log.js'
+
+/** The bytes of an event are not the message that its topic promises. Trying again cannot help. */
+export class UndecodableError extends Error {
+  override readonly name = 'UndecodableError'
+}
+
+/** Why an event failed, as dead letters keep it: no stack, no data of a family. */
+export interface Cause {
+  code: string
+  reason: string
+  message: string
+}
+
+/**
+ * What a handler threw, judged. Hopeless: bytes that cannot be read, and errors that say themselves that they are not retryable. INTERNAL
+ * and CANCELLED say nothing about the future (a bug elsewhere, a drain), so they are tried again like any unknown error.
+ */
+export function failureOf(error: unknown): { hopeless: boolean; cause: Cause } {
+  if (error instanceof UndecodableError)
+    return { hopeless: true, cause: { code: 'INVALID_ARGUMENT', reason: 'UNDECODABLE', message: error.message } }
+  if (KeepsakeError.is(error)) {
+    const { code, reason, message } = error
+    return {
+      hopeless: !error.retryable && code !== 'INTERNAL' && code !== 'CANCELLED',
+      cause: { code, reason, message },
+    }
+  }
+  const name = error instanceof Error ? error.name : typeof error
+  const message = error instanceof Error ? error.message.slice(0, 500) : 'not an error'
+  return { hopeless: false, cause: { code: 'INTERNAL', reason: name, message } }
+}
+
+/** The pause after failed try `attempt` (from 1) in place, in ms: full jitter. */
+export function inPlacePause(attempt: number, policy: RetryPolicy, random: () => number): number {
+  return random() * Math.min(policy.capMs, policy.baseMs * 2 ** (attempt - 1))
+}
+
+/** The pause before the next try of an event that was parked `parkings` times (from 1), in ms; undefined when it is given up. */
+export function parkedPause(parkings: number, policy: RetryPolicy, random: () => number): number | undefined {
+  const pause = policy.parkedMs[parkings - 1]
+  return pause === undefined ? undefined : pause * (0.5 + random() / 2)
+}

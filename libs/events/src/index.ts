@@ -1,0 +1,22 @@
+export { EventConsumer, eventConsumer, type EventConsumerOptions } from './event-consumer.js'
+export {
+  defaultRetry,
+  type Consumer,
+  type ConsumerOptions,
+  type DeadLetter,
+  type EventFilter,
+  type EventLog,
+  type RetryPolicy,
+  type StoredEvent,
+  type Subscription,
+} from './event-log.js'
+export { failureOf, UndecodableError } from './failure.js'
+export { eventTransport, OnEvent, OnEventWork, type WorkOptions } from './on-event.js'
+export { PostgresLog } from './postgres-log.js'
+export type { PostgresTuning } from './postgres-consumer.js'
+export { publish } from './publish.js'
+export { requestResync, type Resync } from './resync.js'
+export { takeIn, type EventContext, type EventHandler, type EventWorkHandler, type Handling } from './take-in.js'
+export { bury, isGone } from './tombstones.js'
+export { partitionOf, type AnyTopic, type MessageCodec, type Topic } from './topic.js'
+export * from './topics.js'

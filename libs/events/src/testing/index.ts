@@ -1,0 +1,1 @@
+export { contractSchema, eventLogContract, type EventLogHarness } from './event-log-contract.js'
