@@ -14,22 +14,24 @@ const secretFields = ['password', 'token', 'accessToken', 'refreshToken', 'ident
 // The log of a process is one stream, so level and loggers are the process's, not a service's.
 const loggers = new Map<string, Logger>()
 let level: LogLevel = 'info'
+let target: { write(line: string): unknown } = pino.destination(1)
 
 /** The JSON logger of a service. Every line carries trace_id and span_id where there is a trace. */
 export function logger(service: string): Logger {
   const known = loggers.get(service)
   if (known !== undefined) return known
-  const made = pino({
+  const options = {
     level,
     base: { service },
     timestamp: pino.stdTimeFunctions.isoTime,
-    formatters: { level: (label) => ({ level: label }) },
-    redact: { paths: secretFields.flatMap((field) => [field, `*.${field}`]), censor: '***' },
+    formatters: { level: (label: string) => ({ level: label }) },
+    redact: { paths: secretFields.flatMap(field => [field, `*.${field}`]), censor: '***' },
     mixin: () => {
       const trace = currentTrace()
       return trace === undefined ? {} : { trace_id: trace.traceId, span_id: trace.spanId }
     },
-  })
+  }
+  const made = pino(options, { write: (line: string) => target.write(line) })
   loggers.set(service, made)
   return made
 }
@@ -38,6 +40,13 @@ export function logger(service: string): Logger {
 export function setLogLevel(next: LogLevel): void {
   level = next
   for (const known of loggers.values()) known.level = next
+}
+
+/** Sends every line of this process, from now on, to the end of a file instead of standard output. */
+export function setLogFile(file: string): void {
+  const lines = pino.destination({ dest: file, append: true, mkdir: true, sync: true })
+  lines.on('error', () => undefined) // a full disk must not end the process that could say so
+  target = lines
 }
 
 /** Nest's own messages through the service's logger: its routine start-up lines are debug, errors stay errors. */

@@ -17,7 +17,7 @@ import {
   type SpanExporter,
   type SpanProcessor,
 } from '@opentelemetry/sdk-trace'
-import { logLevels, setLogLevel, type LogLevel } from './logger.js'
+import { logLevels, setLogFile, setLogLevel, type LogLevel } from './logger.js'
 import { setExporting } from './trace.js'
 
 /** The telemetry of this process; `shutdown` sends what is left. */
@@ -44,7 +44,7 @@ let running: Running | undefined
  * Starts traces and metrics for this process. Several services in one process share it: the first call decides, the last
  * `shutdown` ends it. Spans are exported only with OTEL_EXPORTER_OTLP_ENDPOINT set (`OTEL_TRACES_SAMPLER_ARG`, 0..1, is
  * the share of traces kept, default 1); otherwise they are ids that join logs, and cost next to nothing.
- * Reads KEEPSAKE_LOG_LEVEL (default info).
+ * Reads KEEPSAKE_LOG_LEVEL (default info) and KEEPSAKE_LOG_FILE (default: standard output).
  */
 export function startTelemetry(
   service: string,
@@ -53,6 +53,7 @@ export function startTelemetry(
 ): Telemetry {
   const wanted = env['KEEPSAKE_LOG_LEVEL']
   if (wanted !== undefined && (logLevels as readonly string[]).includes(wanted)) setLogLevel(wanted as LogLevel)
+  if (running === undefined && env['KEEPSAKE_LOG_FILE']) setLogFile(env['KEEPSAKE_LOG_FILE'])
   running ??= start(service, env, options)
   const mine = running
   mine.users++
