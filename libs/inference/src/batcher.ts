@@ -77,7 +77,7 @@ export class Batcher<M extends string> implements Inference<M> {
   constructor(private readonly options: BatcherOptions<M>) {
     this.now = options.now ?? Date.now
     this.policy = {
-      maxRows: (model) => options.models[model as M].maxRows,
+      maxRows: model => options.models[model as M].maxRows,
       maxQueuedCost: options.maxQueuedCost ?? 60_000,
       backfillAgeMs: options.backfillAgeMs ?? 2_000,
       maxDelayMs: options.maxDelayMs ?? 0,
@@ -104,14 +104,26 @@ export class Batcher<M extends string> implements Inference<M> {
     await this.options.executor.release()
   }
 
-  private async enqueue(model: M, input: PixelRows, { lane = 'backfill', deadline, signal }: RunOptions): Promise<ModelOutputs> {
+  private async enqueue(
+    model: M,
+    input: PixelRows,
+    { lane = 'backfill', deadline, signal }: RunOptions,
+  ): Promise<ModelOutputs> {
     const { size, cost } = this.options.models[model]
     const expected = input.rows * size * size * 3
     if (input.rows < 1 || input.data.length !== expected) throw wrongInput(model, expected, input.data.length)
     if (this.isClosed) throw stopped()
     if (signal?.aborted) throw cancelled(signal.reason)
     const now = this.now()
-    const queued = { id: this.nextId++, model, rows: input.rows, cost: cost * input.rows, lane, enqueuedAt: now, deadline }
+    const queued = {
+      id: this.nextId++,
+      model,
+      rows: input.rows,
+      cost: cost * input.rows,
+      lane,
+      enqueuedAt: now,
+      deadline,
+    }
     const waiting = [...this.queue.values()]
     const refusal = admit(now, waiting, queued, this.policy)
     if (refusal) {
@@ -129,8 +141,8 @@ export class Batcher<M extends string> implements Inference<M> {
         ...queued,
         input,
         trace: injectTrace(),
-        resolve: (outputs) => (settled(), resolve(outputs)),
-        reject: (error) => (settled(), reject(error)),
+        resolve: outputs => (settled(), resolve(outputs)),
+        reject: error => (settled(), reject(error)),
       })
       this.pump()
     })
@@ -164,14 +176,14 @@ export class Batcher<M extends string> implements Inference<M> {
   }
 
   private dispatch({ worker, model, requests }: Batch): void {
-    const batch = requests.flatMap((id) => this.take(id) ?? [])
+    const batch = requests.flatMap(id => this.take(id) ?? [])
     const now = this.now()
     for (const request of batch) queueSeconds.record((now - request.enqueuedAt) / 1000, { model, lane: request.lane })
     const rows = batch.reduce((sum, request) => sum + request.rows, 0)
     const pixels = joinPixels(batch)
     const work = this.options.executor
-      .run(worker, { model, rows, pixels, traces: batch.map((request) => request.trace) })
-      .then((result) => {
+      .run(worker, { model, rows, pixels, traces: batch.map(request => request.trace) })
+      .then(result => {
         this.running.delete(work)
         this.settle(model, batch, result)
         this.pump()
@@ -194,7 +206,11 @@ export class Batcher<M extends string> implements Inference<M> {
   }
 
   /** A failed batch is split in halves, each tried alone, until the request that makes the model fail is by itself. */
-  private settleFailure(model: string, batch: readonly Pending[], { error, broken }: BatchResult & { ok: false }): void {
+  private settleFailure(
+    model: string,
+    batch: readonly Pending[],
+    { error, broken }: BatchResult & { ok: false },
+  ): void {
     const [only] = batch
     if (broken) for (const request of batch) request.reject(stopped(error))
     else if (batch.length === 1 && only) only.reject(failed(model, error))

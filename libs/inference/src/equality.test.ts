@@ -26,7 +26,7 @@ describe('the converted models', () => {
   })
   const deadline = () => Date.now() + 60_000
 
-  test.each(MODEL_NAMES)('%s equals the original in TensorFlow.js on random pixels', async (model) => {
+  test.each(MODEL_NAMES)('%s equals the original in TensorFlow.js on random pixels', async model => {
     const pixels = noise(MODELS[model].size, 1)
     const outputs = await inference.run(model, { rows: 1, data: pixels }, { deadline: deadline() })
     const expected = reference[model](pixels)
@@ -37,14 +37,16 @@ describe('the converted models', () => {
     }
   })
 
-  test.each(MODEL_NAMES)('%s gives the same bits for a picture alone and in a batch', async (model) => {
+  test.each(MODEL_NAMES)('%s gives the same bits for a picture alone and in a batch', async model => {
     const { size } = MODELS[model]
-    const pictures = [1, 2, 3].map((seed) => noise(size, seed))
+    const pictures = [1, 2, 3].map(seed => noise(size, seed))
     const together = await inference.run(model, { rows: 3, data: Buffer.concat(pictures) }, { deadline: deadline() })
     for (const [row, data] of pictures.entries()) {
       const alone = await inference.run(model, { rows: 1, data }, { deadline: deadline() })
       for (const [name, values] of Object.entries(alone))
-        expect(largestDifference(values, together[name]?.subarray(row * values.length, (row + 1) * values.length) ?? [])).toBe(0)
+        expect(
+          largestDifference(values, together[name]?.subarray(row * values.length, (row + 1) * values.length) ?? []),
+        ).toBe(0)
     }
   })
 })

@@ -95,7 +95,11 @@ export class Network {
   /** A fully connected layer with tensors `name/weights` and `name/bias`. */
   dense(x: Value, name: string): Value {
     const { data, shape } = this.weights.get(`${name}/weights`)
-    return this.graph.node('Gemm', [x, this.graph.floats(data, shape), this.graph.floats(this.weights.floats(`${name}/bias`))])
+    return this.graph.node('Gemm', [
+      x,
+      this.graph.floats(data, shape),
+      this.graph.floats(this.weights.floats(`${name}/bias`)),
+    ])
   }
 
   softmax(x: Value): Value {
@@ -108,7 +112,9 @@ export class Network {
     if (!affine) return { data, bias }
     // Both layouts keep the channel that the affine acts on in the last axis with more than one entry: HWIO's O, HWIM's I (M is 1).
     const scaled = data.map((value, index) => value * (affine.scale[index % channels] as number))
-    const shifted = affine.shift.map((shift, channel) => (bias?.[channel] ?? 0) * (affine.scale[channel] as number) + shift)
+    const shifted = affine.shift.map(
+      (shift, channel) => (bias?.[channel] ?? 0) * (affine.scale[channel] as number) + shift,
+    )
     return { data: scaled, bias: shifted }
   }
 }

@@ -41,5 +41,11 @@ export function openModelFiles<M extends string>(
     Object.entries<ModelFile>(models).map(([name, { file, size }]) => [name, { file, size }]),
   )
   const executor = new SessionPool(workers, files, telemetry)
-  return new Batcher({ models, executor, workers, idleReleaseMs, ...(maxQueuedCost === undefined ? {} : { maxQueuedCost }) })
+  return new Batcher({
+    models,
+    executor,
+    workers,
+    idleReleaseMs,
+    ...(maxQueuedCost === undefined ? {} : { maxQueuedCost }),
+  })
 }

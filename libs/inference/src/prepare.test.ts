@@ -9,10 +9,10 @@ describe('prepareModels', () => {
   let dir: string
   const prepare = async (): Promise<PrepareProgress[]> => {
     const progress: PrepareProgress[] = []
-    await prepareModels(dir, (step) => progress.push(step))
+    await prepareModels(dir, step => progress.push(step))
     return progress
   }
-  const convertedBy = (progress: PrepareProgress[]) => progress.filter((step) => step.converted).map((step) => step.model)
+  const convertedBy = (progress: PrepareProgress[]) => progress.filter(step => step.converted).map(step => step.model)
 
   beforeAll(async () => {
     dir = await mkdtemp(join(tmpdir(), 'keepsake-models-'))
@@ -20,13 +20,16 @@ describe('prepareModels', () => {
   afterAll(() => rm(dir, { recursive: true }))
 
   test('an empty folder is named as missing the first model', async () => {
-    await expect(verifyModels(dir)).rejects.toMatchObject({ reason: 'MODEL_MISSING', details: { file: 'ssd_mobilenetv1.onnx' } })
+    await expect(verifyModels(dir)).rejects.toMatchObject({
+      reason: 'MODEL_MISSING',
+      details: { file: 'ssd_mobilenetv1.onnx' },
+    })
   })
 
   test('converts every model once and tells how far it is', async () => {
     const progress = await prepare()
     expect(convertedBy(progress)).toEqual(MODEL_NAMES)
-    expect(progress.map((step) => step.done)).toEqual(MODEL_NAMES.map((_, index) => index + 1))
+    expect(progress.map(step => step.done)).toEqual(MODEL_NAMES.map((_, index) => index + 1))
     await verifyModels(dir)
     expect(convertedBy(await prepare())).toEqual([])
   }, 60_000)

@@ -38,7 +38,10 @@ export function modelFile(dir: string, model: ModelName): string {
  * Makes the folder hold every model that ships, converted from the weights in node_modules. What is there and right is
  * kept; what is missing, corrupt or made from other weights is made anew. Safe to interrupt and to run twice.
  */
-export async function prepareModels(dir: string, onProgress: (progress: PrepareProgress) => void = () => {}): Promise<void> {
+export async function prepareModels(
+  dir: string,
+  onProgress: (progress: PrepareProgress) => void = () => {},
+): Promise<void> {
   await mkdir(dir, { recursive: true })
   const manifest = (await readManifest(dir)) ?? { converter: CONVERTER_VERSION, models: {} }
   if (manifest.converter !== CONVERTER_VERSION) manifest.models = {}
@@ -70,7 +73,11 @@ export async function verifyModels(dir: string): Promise<void> {
   }
 }
 
-async function problemOf(dir: string, model: ModelName, entry: ManifestEntry | undefined): Promise<KeepsakeError | undefined> {
+async function problemOf(
+  dir: string,
+  model: ModelName,
+  entry: ManifestEntry | undefined,
+): Promise<KeepsakeError | undefined> {
   const name = `${model}.onnx`
   const bytes = await readIfThere(modelFile(dir, model))
   if (!entry || !bytes)

@@ -35,7 +35,10 @@ export function buildRecognition(weights: Weights): Uint8Array {
 
 /** Convolution, then face-api's per-channel `scale` layer, folded into one. */
 function layer(net: Network, x: Value, name: string, options: ConvOptions): Value {
-  const affine = { scale: net.weights.floats(`${name}/scale/weights`), shift: net.weights.floats(`${name}/scale/biases`) }
+  const affine = {
+    scale: net.weights.floats(`${name}/scale/weights`),
+    shift: net.weights.floats(`${name}/scale/biases`),
+  }
   return net.conv(x, `${name}/conv/filters`, { ...options, bias: `${name}/conv/bias`, affine })
 }
 

@@ -4,7 +4,7 @@ import { admit, schedule, type IdleWorker, type QueuedRequest, type SchedulePoli
 
 const MODELS = ['large', 'small'] as const
 const policy: SchedulePolicy = {
-  maxRows: (model) => (model === 'large' ? 1 : 8),
+  maxRows: model => (model === 'large' ? 1 : 8),
   maxQueuedCost: 1_000,
   backfillAgeMs: 500,
   maxDelayMs: 0,
@@ -25,8 +25,10 @@ const anyRequest = (id: number): fc.Arbitrary<QueuedRequest> =>
   })
 const anyQueue = fc
   .integer({ min: 0, max: 30 })
-  .chain((length) => fc.tuple(...Array.from({ length }, (_, id) => anyRequest(id))))
-const anyIdle = fc.array(fc.subarray([...MODELS]), { maxLength: 4 }).map((loaded) => loaded.map((l, id): IdleWorker => ({ id, loaded: l })))
+  .chain(length => fc.tuple(...Array.from({ length }, (_, id) => anyRequest(id))))
+const anyIdle = fc
+  .array(fc.subarray([...MODELS]), { maxLength: 4 })
+  .map(loaded => loaded.map((l, id): IdleWorker => ({ id, loaded: l })))
 
 const request = (id: number, more: Partial<QueuedRequest> = {}): QueuedRequest => ({
   id,
@@ -45,9 +47,9 @@ describe('schedule', () => {
     fc.assert(
       fc.property(anyQueue, anyIdle, (queue, workers) => {
         const { dispatch, expired } = schedule(NOW, queue, workers, policy)
-        const used = [...dispatch.flatMap((batch) => batch.requests), ...expired]
+        const used = [...dispatch.flatMap(batch => batch.requests), ...expired]
         expect(new Set(used).size).toBe(used.length)
-        expect(new Set(dispatch.map((batch) => batch.worker)).size).toBe(dispatch.length)
+        expect(new Set(dispatch.map(batch => batch.worker)).size).toBe(dispatch.length)
         for (const { id, cost, deadline } of queue) expect(expired.includes(id)).toBe(NOW + cost > deadline)
       }),
     )
@@ -67,8 +69,8 @@ describe('schedule', () => {
     fc.assert(
       fc.property(anyQueue, anyIdle, (queue, workers) => {
         for (const batch of schedule(NOW, queue, workers, policy).dispatch) {
-          const members = batch.requests.map((id) => queue[id] as QueuedRequest)
-          expect(members.every((member) => member.model === batch.model)).toBe(true)
+          const members = batch.requests.map(id => queue[id] as QueuedRequest)
+          expect(members.every(member => member.model === batch.model)).toBe(true)
           const rows = members.reduce((sum, member) => sum + member.rows, 0)
           expect(members.length === 1 || rows <= policy.maxRows(batch.model)).toBe(true)
         }
@@ -78,10 +80,10 @@ describe('schedule', () => {
 
   test('what waited longest, backfill counted later, is always dispatched first', () => {
     fc.assert(
-      fc.property(anyQueue, (queue) => {
+      fc.property(anyQueue, queue => {
         const { dispatch, expired } = schedule(NOW, queue, idle(1), policy)
         const start = (r: QueuedRequest) => r.enqueuedAt + (r.lane === 'backfill' ? policy.backfillAgeMs : 0)
-        const viable = queue.filter((r) => !expired.includes(r.id)).sort((a, b) => start(a) - start(b) || a.id - b.id)
+        const viable = queue.filter(r => !expired.includes(r.id)).sort((a, b) => start(a) - start(b) || a.id - b.id)
         expect(dispatch[0]?.requests[0]).toBe(viable[0]?.id)
       }),
     )
@@ -101,10 +103,12 @@ describe('schedule', () => {
       fc.property(anyQueue, anyIdle, (queue, workers) => {
         const backfill = request(-1, { lane: 'backfill', model: 'large', enqueuedAt: NOW - 1_500 })
         const { dispatch } = schedule(NOW, [...queue, backfill], workers, policy)
-        const heads = dispatch.map((batch) => batch.requests[0] as number)
+        const heads = dispatch.map(batch => batch.requests[0] as number)
         const place = heads.indexOf(backfill.id)
         for (const head of place < 0 ? heads : heads.slice(0, place))
-          expect((queue[head] as QueuedRequest).enqueuedAt).toBeLessThanOrEqual(backfill.enqueuedAt + policy.backfillAgeMs)
+          expect((queue[head] as QueuedRequest).enqueuedAt).toBeLessThanOrEqual(
+            backfill.enqueuedAt + policy.backfillAgeMs,
+          )
       }),
     )
   })
@@ -118,8 +122,13 @@ describe('schedule', () => {
   })
 
   test('the halves of a failed batch stay apart from each other and from new requests', () => {
-    const queue = [request(0, { splitGroup: 0 }), request(1, { splitGroup: 0 }), request(2, { splitGroup: 1 }), request(3)]
-    const batches = schedule(NOW, queue, idle(3), policy).dispatch.map((batch) => batch.requests)
+    const queue = [
+      request(0, { splitGroup: 0 }),
+      request(1, { splitGroup: 0 }),
+      request(2, { splitGroup: 1 }),
+      request(3),
+    ]
+    const batches = schedule(NOW, queue, idle(3), policy).dispatch.map(batch => batch.requests)
     expect(batches).toEqual([[0, 1], [2], [3]])
   })
 

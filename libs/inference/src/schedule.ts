@@ -66,7 +66,7 @@ export function admit(
   const queued = sumOfCosts(queue)
   // An empty queue takes any request: one that is larger than the whole bound must still be possible.
   if (queue.length > 0 && queued + request.cost > policy.maxQueuedCost) return 'QUEUE_FULL'
-  const ahead = sumOfCosts(queue.filter((other) => goesBefore(other, request, policy)))
+  const ahead = sumOfCosts(queue.filter(other => goesBefore(other, request, policy)))
   const finish = now + (ahead / policy.workers + request.cost) * policy.msPerCost
   return finish > request.deadline ? 'DEADLINE_TOO_SHORT' : undefined
 }
@@ -89,16 +89,16 @@ export function schedule(
   idle: readonly IdleWorker[],
   policy: SchedulePolicy,
 ): Decision {
-  const late = queue.filter((request) => now + request.cost * policy.msPerCost > request.deadline)
-  const expired = late.map((request) => request.id)
+  const late = queue.filter(request => now + request.cost * policy.msPerCost > request.deadline)
+  const expired = late.map(request => request.id)
   const expiredIds = new Set(expired)
-  let waiting = queue.filter((request) => !expiredIds.has(request.id)).sort(inOrder(policy))
+  let waiting = queue.filter(request => !expiredIds.has(request.id)).sort(inOrder(policy))
   const workers = [...idle]
   const dispatch: Batch[] = []
   let waitUntil: number | undefined
   const held = new Set<number>()
   while (workers.length > 0) {
-    const first = waiting.find((request) => !held.has(request.id))
+    const first = waiting.find(request => !held.has(request.id))
     if (!first) break
     const batch = batchFrom(first, waiting, policy)
     const releaseAt = first.enqueuedAt + policy.maxDelayMs
@@ -109,9 +109,9 @@ export function schedule(
       continue
     }
     const worker = takeWorker(workers, first.model)
-    dispatch.push({ worker: worker.id, model: first.model, requests: batch.map((request) => request.id) })
+    dispatch.push({ worker: worker.id, model: first.model, requests: batch.map(request => request.id) })
     const taken = new Set(batch)
-    waiting = waiting.filter((request) => !taken.has(request))
+    waiting = waiting.filter(request => !taken.has(request))
   }
   return { dispatch, expired, ...(waitUntil === undefined ? {} : { waitUntil }) }
 }
@@ -133,7 +133,7 @@ function batchFrom(first: QueuedRequest, waiting: readonly QueuedRequest[], poli
 function takeWorker(workers: IdleWorker[], model: string): IdleWorker {
   const index = Math.max(
     0,
-    workers.findIndex((worker) => worker.loaded.includes(model)),
+    workers.findIndex(worker => worker.loaded.includes(model)),
   )
   const [worker] = workers.splice(index, 1)
   return worker as IdleWorker

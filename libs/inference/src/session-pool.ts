@@ -6,8 +6,7 @@ export type BatchInput = Omit<RunMessage, 'batch'>
 
 /** What came of a batch. `broken`: the model itself cannot be opened, so splitting the batch would not help. */
 export type BatchResult =
-  | { ok: true; outputs: Record<string, Float32Array>; runMs: number }
-  | { ok: false; error: Error; broken: boolean }
+  { ok: true; outputs: Record<string, Float32Array>; runMs: number } | { ok: false; error: Error; broken: boolean }
 
 /** Runs batches. The CPU adapter is `SessionPool`; tests bring their own. */
 export interface Executor {
@@ -41,11 +40,11 @@ export class SessionPool implements Executor {
   }
 
   idle(): { id: number; loaded: readonly string[] }[] {
-    return this.slots.filter((slot) => !slot.finish)
+    return this.slots.filter(slot => !slot.finish)
   }
 
   liveWorkers(): number {
-    return this.slots.filter((slot) => slot.worker).length
+    return this.slots.filter(slot => slot.worker).length
   }
 
   run(id: number, input: BatchInput): Promise<BatchResult> {
@@ -53,7 +52,7 @@ export class SessionPool implements Executor {
     if (!slot || slot.finish) throw new Error(`worker ${id} is not idle`)
     const worker = (slot.worker ??= this.start(slot))
     if (!slot.loaded.includes(input.model)) slot.loaded.push(input.model)
-    return new Promise((resolve) => {
+    return new Promise(resolve => {
       slot.finish = resolve
       const message: RunMessage = { ...input, batch: this.nextBatch++ }
       worker.postMessage(message, [message.pixels.buffer as ArrayBuffer])
@@ -62,7 +61,7 @@ export class SessionPool implements Executor {
 
   async release(): Promise<void> {
     await Promise.all(
-      this.slots.map(async (slot) => {
+      this.slots.map(async slot => {
         const { worker } = slot
         this.forget(slot)
         if (worker) await end(worker)
@@ -72,7 +71,10 @@ export class SessionPool implements Executor {
 
   private start(slot: Slot): Worker {
     const workerData: WorkerStart = { models: this.models, ...(this.telemetry ? { telemetry: this.telemetry } : {}) }
-    const worker = new Worker(new URL('./session-worker.js', import.meta.url), { workerData, name: `inference-${slot.id}` })
+    const worker = new Worker(new URL('./session-worker.js', import.meta.url), {
+      workerData,
+      name: `inference-${slot.id}`,
+    })
     worker.unref()
     worker.on('message', (message: ResultMessage) =>
       this.settle(
@@ -88,7 +90,7 @@ export class SessionPool implements Executor {
       this.settle(slot, { ok: false, error, broken: false })
     }
     worker.on('error', died)
-    worker.on('exit', (code) => died(new Error(`the worker ended with code ${code}`)))
+    worker.on('exit', code => died(new Error(`the worker ended with code ${code}`)))
     return worker
   }
 
@@ -109,7 +111,7 @@ const STOP_GRACE_MS = 5_000
 
 async function end(worker: Worker): Promise<void> {
   const force = setTimeout(() => void worker.terminate(), STOP_GRACE_MS)
-  const exited = new Promise((resolve) => worker.once('exit', resolve))
+  const exited = new Promise(resolve => worker.once('exit', resolve))
   const message: StopMessage = { stop: true }
   worker.ref()
   worker.postMessage(message)

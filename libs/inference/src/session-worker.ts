@@ -33,10 +33,13 @@ const tracing = telemetry ? await exportingTraces(telemetry) : NO_TRACING
 
 port.on('message', (message: RunMessage | StopMessage) => {
   if ('stop' in message) return void stop().finally(() => port.close())
-  void tracing.around(message.traces, message.model, () => runBatch(message)).then((result) => {
-    const buffers = 'outputs' in result ? Object.values(result.outputs).map((output) => output.buffer as ArrayBuffer) : []
-    port.postMessage(result, buffers)
-  })
+  void tracing
+    .around(message.traces, message.model, () => runBatch(message))
+    .then(result => {
+      const buffers =
+        'outputs' in result ? Object.values(result.outputs).map(output => output.buffer as ArrayBuffer) : []
+      port.postMessage(result, buffers)
+    })
 })
 
 async function runBatch({ batch, model, rows, pixels }: RunMessage): Promise<ResultMessage> {
@@ -65,7 +68,7 @@ async function runBatch({ batch, model, rows, pixels }: RunMessage): Promise<Res
 }
 
 async function stop(): Promise<void> {
-  await Promise.all([...sessions.values()].map((session) => session.release()))
+  await Promise.all([...sessions.values()].map(session => session.release()))
   await tracing.shutdown()
 }
 
@@ -85,7 +88,10 @@ async function exportingTraces(env: Record<string, string | undefined>): Promise
   const { shutdown } = startTelemetry('inference-worker', env)
   return {
     around: (traces, model, run) =>
-      traces.reduceRight((inner, trace) => () => withTrace(trace, () => span('inference.session', inner, { model })), run)(),
+      traces.reduceRight(
+        (inner, trace) => () => withTrace(trace, () => span('inference.session', inner, { model })),
+        run,
+      )(),
     shutdown,
   }
 }

@@ -57,7 +57,10 @@ function reduction(net: Network, activated: Value, name: string, shortcut: Value
   const first = net.separable(activated, `${name}/separable_conv0`)
   const second = net.separable(net.relu(first), `${name}/separable_conv1`)
   const pooled = net.graph.node('MaxPool', [second], { kernel_shape: [3, 3], strides: [2, 2], auto_pad: 'SAME_UPPER' })
-  const expanded = net.conv(shortcut, `${name}/expansion_conv/filters`, { stride: 2, bias: `${name}/expansion_conv/bias` })
+  const expanded = net.conv(shortcut, `${name}/expansion_conv/filters`, {
+    stride: 2,
+    bias: `${name}/expansion_conv/bias`,
+  })
   return net.add(pooled, expanded)
 }
 

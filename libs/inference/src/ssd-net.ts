@@ -79,7 +79,10 @@ function decodeBoxes({ graph }: Network, encodings: Value, anchors: Float32Array
     }
   }
   const anchorSize = graph.floats(sizes, [1, count, 2])
-  const [offset, logSize] = graph.nodeWithOutputs('Split', [encodings, graph.integers([2, 2])], { axis: 2 }, 2) as [Value, Value]
+  const [offset, logSize] = graph.nodeWithOutputs('Split', [encodings, graph.integers([2, 2])], { axis: 2 }, 2) as [
+    Value,
+    Value,
+  ]
   const shift = graph.node('Mul', [graph.node('Mul', [offset, graph.scalar(0.1)]), anchorSize])
   const centre = graph.node('Add', [shift, graph.floats(centres, [1, count, 2])])
   const size = graph.node('Mul', [graph.node('Exp', [graph.node('Mul', [logSize, graph.scalar(0.2)])]), anchorSize])

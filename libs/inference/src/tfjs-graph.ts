@@ -40,7 +40,7 @@ export class TfjsNode {
   }
   /** Names of the nodes that this one reads, without control dependencies (`^name`). */
   get inputs(): string[] {
-    return (this.json.input ?? []).filter((name) => !name.startsWith('^')).map(outputZeroOf)
+    return (this.json.input ?? []).filter(name => !name.startsWith('^')).map(outputZeroOf)
   }
   integers(attribute: string): number[] {
     return (this.json.attr?.[attribute]?.list?.i ?? []).map(Number)
@@ -65,7 +65,7 @@ export class TfjsNode {
 
 /** The graph's nodes by name. */
 export function parseNodes(json: TfjsGraphJson): Map<string, TfjsNode> {
-  return new Map(json.modelTopology.node.map((node) => [node.name, new TfjsNode(node)]))
+  return new Map(json.modelTopology.node.map(node => [node.name, new TfjsNode(node)]))
 }
 
 /** `name:0` and `name` mean the same output; no operation that we convert has a second one. */

@@ -61,7 +61,7 @@ class GraphConverter {
       const current = stack.at(-1) as string
       const node = this.nodes.get(current)
       if (!node) throw new Error(`the graph has no node "${current}"`)
-      const missing = node.inputs.filter((input) => !this.done.has(input))
+      const missing = node.inputs.filter(input => !this.done.has(input))
       if (missing.length > 0) stack.push(...missing)
       else {
         if (!this.done.has(current)) this.done.set(current, this.emit(node))
@@ -73,7 +73,9 @@ class GraphConverter {
 
   /** The ONNX value in TensorFlow's order of axes. */
   plain(tensor: Tensor): Value {
-    return tensor.layout === 'plain' ? tensor.value : this.graph.node('Transpose', [tensor.value], { perm: NCHW_TO_NHWC })
+    return tensor.layout === 'plain'
+      ? tensor.value
+      : this.graph.node('Transpose', [tensor.value], { perm: NCHW_TO_NHWC })
   }
 
   private emit(node: TfjsNode): Converted {
@@ -132,7 +134,13 @@ class GraphConverter {
   private image(node: TfjsNode): Tensor & { shape: readonly [number, number, number, number] } {
     const x = this.tensor(node, 0)
     const [batch, height, width, channels] = x.shape
-    if (x.layout !== 'nchw' || batch === undefined || height === undefined || width === undefined || channels === undefined)
+    if (
+      x.layout !== 'nchw' ||
+      batch === undefined ||
+      height === undefined ||
+      width === undefined ||
+      channels === undefined
+    )
       throw node.unsupported('its input is not a picture')
     return { ...x, shape: [batch, height, width, channels] }
   }
@@ -154,7 +162,7 @@ class GraphConverter {
     const filter = this.weight(node, 1)
     const [kernelHeight = 1, kernelWidth = 1, inputs = 1, multiplier = 1] = filter.shape
     const [, strideY = 1, strideX = 1] = node.integers('strides')
-    if (node.integers('dilations').some((dilation) => dilation !== 1)) throw node.unsupported('it is dilated')
+    if (node.integers('dilations').some(dilation => dilation !== 1)) throw node.unsupported('it is dilated')
     const padding = node.string('padding')
     const attributes: Record<string, Attribute> = {
       kernel_shape: [kernelHeight, kernelWidth],
@@ -164,12 +172,17 @@ class GraphConverter {
     if (padding === 'SAME') attributes.auto_pad = 'SAME_UPPER'
     else if (padding !== 'VALID') throw node.unsupported(`its padding is ${padding}`)
     const [bias, activation, ...rest] = node.strings('fused_ops')
-    if (bias !== 'BiasAdd' || rest.length > 0) throw node.unsupported(`it fuses ${node.strings('fused_ops').join(', ')}`)
+    if (bias !== 'BiasAdd' || rest.length > 0)
+      throw node.unsupported(`it fuses ${node.strings('fused_ops').join(', ')}`)
     const kernel = transpose(filter, depthwise ? [2, 3, 0, 1] : [3, 2, 0, 1])
     const channels = depthwise ? inputs * multiplier : multiplier
     // Depthwise filters are [inputs, multiplier, h, w] after the transposition; ONNX wants one output channel per row.
     const kernelShape = depthwise ? [channels, 1, kernelHeight, kernelWidth] : kernel.shape
-    const operands = [x.value, this.graph.floats(kernel.data, kernelShape), this.graph.floats(this.weight(node, 2).data)]
+    const operands = [
+      x.value,
+      this.graph.floats(kernel.data, kernelShape),
+      this.graph.floats(this.weight(node, 2).data),
+    ]
     const value = this.activate(node, this.graph.node('Conv', operands, attributes), activation)
     const side = (size: number, window: number, stride: number) =>
       padding === 'SAME' ? Math.ceil(size / stride) : Math.floor((size - window) / stride) + 1
@@ -196,18 +209,32 @@ class GraphConverter {
     const before = x.shape.map((_, axis) => pairs[2 * axis] ?? 0)
     const after = x.shape.map((_, axis) => pairs[2 * axis + 1] ?? 0)
     const sizes = [...toNchw(before), ...toNchw(after)]
-    const value = this.graph.node('Pad', [x.value, this.graph.integers(sizes), this.graph.scalar(0)], { mode: 'constant' })
-    return picture(value, x.shape.map((size, axis) => (axis === 0 ? size : size + (before[axis] ?? 0) + (after[axis] ?? 0))))
+    const value = this.graph.node('Pad', [x.value, this.graph.integers(sizes), this.graph.scalar(0)], {
+      mode: 'constant',
+    })
+    return picture(
+      value,
+      x.shape.map((size, axis) => (axis === 0 ? size : size + (before[axis] ?? 0) + (after[axis] ?? 0))),
+    )
   }
 
   private resize(node: TfjsNode): Tensor {
     const x = this.image(node)
     const [height = 1, width = 1] = this.sizes(node, 1)
-    const mode = node.flag('align_corners') ? 'align_corners' : node.flag('half_pixel_centers') ? 'half_pixel' : 'asymmetric'
+    const mode = node.flag('align_corners')
+      ? 'align_corners'
+      : node.flag('half_pixel_centers')
+        ? 'half_pixel'
+        : 'asymmetric'
     const scales = this.graph.floats([1, 1, height / x.shape[1], width / x.shape[2]])
     const noRegion = '' as Value
     const attributes = { mode: 'linear', coordinate_transformation_mode: mode }
-    return picture(this.graph.node('Resize', [x.value, noRegion, scales], attributes), [x.shape[0], height, width, x.shape[3]])
+    return picture(this.graph.node('Resize', [x.value, noRegion, scales], attributes), [
+      x.shape[0],
+      height,
+      width,
+      x.shape[3],
+    ])
   }
 
   private depthToSpace(node: TfjsNode): Tensor {
@@ -222,11 +249,20 @@ class GraphConverter {
     const tensors = node.inputs.slice(0, -1).map((_, index) => this.tensor(node, index))
     const first = this.tensor(node, 0)
     const [axis = 0] = this.sizes(node, tensors.length)
-    if (tensors.some((tensor) => tensor.layout !== 'plain')) throw node.unsupported('it joins pictures')
+    if (tensors.some(tensor => tensor.layout !== 'plain')) throw node.unsupported('it joins pictures')
     const at = axis < 0 ? axis + first.shape.length : axis
     const joined = tensors.reduce((sum, tensor) => sum + (tensor.shape[at] ?? 0), 0)
-    const value = this.graph.node('Concat', tensors.map((tensor) => tensor.value), { axis: at })
-    return { kind: 'tensor', value, layout: 'plain', shape: first.shape.map((size, index) => (index === at ? joined : size)) }
+    const value = this.graph.node(
+      'Concat',
+      tensors.map(tensor => tensor.value),
+      { axis: at },
+    )
+    return {
+      kind: 'tensor',
+      value,
+      layout: 'plain',
+      shape: first.shape.map((size, index) => (index === at ? joined : size)),
+    }
   }
 
   private stridedSlice(node: TfjsNode): Converted {
@@ -244,7 +280,8 @@ class GraphConverter {
     if (target[0] !== BATCH) throw node.unsupported('it changes the batch')
     const elements = x.shape.slice(1).reduce((product, size) => product * size, 1)
     const open = target.indexOf(-1, 1)
-    if (open > 0) target[open] = elements / target.slice(1).reduce((product, size) => (size > 0 ? product * size : product), 1)
+    if (open > 0)
+      target[open] = elements / target.slice(1).reduce((product, size) => (size > 0 ? product * size : product), 1)
     // 0 keeps the input's own size on that axis: the batch.
     const sizes = this.graph.integers([0, ...target.slice(1)])
     return { kind: 'tensor', value: this.graph.node('Reshape', [this.plain(x), sizes]), shape: target, layout: 'plain' }
@@ -260,5 +297,5 @@ function toNchw([batch = 0, height = 0, width = 0, channels = 0]: readonly numbe
 }
 
 function symbolic(shape: readonly number[]): (number | string)[] {
-  return shape.map((size) => (size === BATCH ? 'N' : size))
+  return shape.map(size => (size === BATCH ? 'N' : size))
 }

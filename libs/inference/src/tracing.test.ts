@@ -23,7 +23,7 @@ beforeAll(async () => {
       response.setHeader('content-type', 'application/json').end('{}')
     })
   })
-  await new Promise<void>((resolve) => collector.listen(0, '127.0.0.1', resolve))
+  await new Promise<void>(resolve => collector.listen(0, '127.0.0.1', resolve))
 })
 afterAll(async () => {
   collector.close()
@@ -32,7 +32,10 @@ afterAll(async () => {
 
 test("a span inside the worker joins the caller's trace", async () => {
   // An exporter that throws away makes this process sample its traces; the worker follows its parent's decision.
-  const spanExporter = { export: (_spans: unknown, done: (result: { code: number }) => void) => done({ code: 0 }), shutdown: async () => {} }
+  const spanExporter = {
+    export: (_spans: unknown, done: (result: { code: number }) => void) => done({ code: 0 }),
+    shutdown: async () => {},
+  }
   const telemetry = startTelemetry('test', {}, { spanExporter })
   const endpoint = `http://127.0.0.1:${(collector.address() as AddressInfo).port}`
   const models = { sum: { file: join(dir, 'sum.onnx'), size: TINY_SIZE, outputs: { sum: 1 }, cost: 1, maxRows: 8 } }
@@ -43,7 +46,7 @@ test("a span inside the worker joins the caller's trace", async () => {
   })
   await inference.close()
   await telemetry.shutdown()
-  const joined = received.filter((body) => body.includes('inference.session'))
+  const joined = received.filter(body => body.includes('inference.session'))
   expect(joined.length).toBeGreaterThan(0)
   expect(joined.join()).toContain(traceId)
 })

@@ -41,7 +41,7 @@ export class Weights {
 export function decodeWeights(manifest: WeightsManifest, bytes: Uint8Array): Weights {
   const byName = new Map<string, Weight>()
   let offset = 0
-  for (const spec of manifest.flatMap((group) => group.weights)) {
+  for (const spec of manifest.flatMap(group => group.weights)) {
     const stored = spec.quantization?.dtype ?? spec.dtype
     const size = spec.shape.reduce((product, dim) => product * dim, 1)
     const length = size * bytesPerElement(stored, spec.name)
@@ -51,7 +51,8 @@ export function decodeWeights(manifest: WeightsManifest, bytes: Uint8Array): Wei
     offset += length
     byName.set(spec.name, { data: decode(spec, stored, raw), shape: spec.shape })
   }
-  if (offset !== bytes.length) throw new Error(`the weights are ${bytes.length} bytes, the manifest describes ${offset}`)
+  if (offset !== bytes.length)
+    throw new Error(`the weights are ${bytes.length} bytes, the manifest describes ${offset}`)
   return new Weights(byName)
 }
 
@@ -74,8 +75,8 @@ function decode(spec: WeightSpec, stored: string, raw: ArrayBuffer): Float32Arra
   const { scale = 1, min = 0 } = spec.quantization ?? {}
   const widen = (values: Uint8Array | Uint16Array) =>
     spec.dtype === 'int32'
-      ? Int32Array.from(values, (q) => Math.round(q * scale + min))
-      : Float32Array.from(values, (q) => q * scale + min)
+      ? Int32Array.from(values, q => Math.round(q * scale + min))
+      : Float32Array.from(values, q => q * scale + min)
   switch (stored) {
     case 'uint8':
       return widen(new Uint8Array(raw))
@@ -103,8 +104,8 @@ function halfToFloat(half: number): number {
 /** Reorders the axes of a dense tensor: axis `i` of the result is axis `order[i]` of the source. */
 export function transpose(weight: Weight, order: readonly number[]): { data: Float32Array; shape: number[] } {
   const strides = weight.shape.map((_, axis) => weight.shape.slice(axis + 1).reduce((product, dim) => product * dim, 1))
-  const shape = order.map((axis) => weight.shape[axis] ?? 1)
-  const steps = order.map((axis) => strides[axis] ?? 1)
+  const shape = order.map(axis => weight.shape[axis] ?? 1)
+  const steps = order.map(axis => strides[axis] ?? 1)
   const data = new Float32Array(weight.data.length)
   const index = new Array<number>(shape.length).fill(0)
   let source = 0

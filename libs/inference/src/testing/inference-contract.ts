@@ -44,14 +44,14 @@ export function inferenceContract(name: string, open: OpenAdapter): void {
     const soon = () => ({ deadline: Date.now() + 30_000 })
     const filled = (...values: number[]) => ({
       rows: values.length,
-      data: Uint8Array.from(values.flatMap((value) => new Array<number>(TINY_BYTES).fill(value))),
+      data: Uint8Array.from(values.flatMap(value => new Array<number>(TINY_BYTES).fill(value))),
     })
 
     test('answers each of many requests with its own rows', async () => {
       const adapter = start()
       const inputs = Array.from({ length: 40 }, (_, i) => Array.from({ length: 1 + (i % 3) }, (_, row) => i + row))
-      const answers = await Promise.all(inputs.map((values) => adapter.run('sum', filled(...values), soon())))
-      expect(answers.map(({ sum }) => [...(sum ?? [])])).toEqual(inputs.map((values) => values.map((v) => v * TINY_BYTES)))
+      const answers = await Promise.all(inputs.map(values => adapter.run('sum', filled(...values), soon())))
+      expect(answers.map(({ sum }) => [...(sum ?? [])])).toEqual(inputs.map(values => values.map(v => v * TINY_BYTES)))
     })
 
     test("leaves the caller's pixels alone", async () => {
@@ -63,14 +63,14 @@ export function inferenceContract(name: string, open: OpenAdapter): void {
     test('takes a request that is larger than a batch', async () => {
       const values = Array.from({ length: 20 }, (_, i) => i)
       const { sum } = await start().run('sum', filled(...values), soon())
-      expect([...(sum ?? [])]).toEqual(values.map((value) => value * TINY_BYTES))
+      expect([...(sum ?? [])]).toEqual(values.map(value => value * TINY_BYTES))
     })
 
     test('a poison picture fails alone, its neighbours in the batch are answered', async () => {
       const adapter = start({ workers: 1 })
       const values = [0, 1, 2, 200, 3, 0, 1, 2, 3]
-      const answers = await Promise.allSettled(values.map((value) => adapter.run('poisonable', filled(value), soon())))
-      const summary = answers.map((answer) =>
+      const answers = await Promise.allSettled(values.map(value => adapter.run('poisonable', filled(value), soon())))
+      const summary = answers.map(answer =>
         answer.status === 'fulfilled' ? answer.value.looked_up?.[0] : (answer.reason as { reason: string }).reason,
       )
       expect(summary).toEqual([10, 20, 30, 'INFERENCE_FAILED', 40, 10, 20, 30, 40])
@@ -90,10 +90,14 @@ export function inferenceContract(name: string, open: OpenAdapter): void {
     test('refuses at once what its queue cannot hold, and says when to come back', async () => {
       const adapter = start({ workers: 1, maxQueuedCost: 8 })
       const answers = await Promise.allSettled(Array.from({ length: 40 }, () => adapter.run('sum', filled(1), soon())))
-      const rejected = answers.filter((answer) => answer.status === 'rejected')
+      const rejected = answers.filter(answer => answer.status === 'rejected')
       expect(rejected.length).toBeGreaterThan(0)
       expect(rejected.length).toBeLessThan(40)
-      expect(rejected[0]?.reason).toMatchObject({ code: 'RESOURCE_EXHAUSTED', reason: 'INFERENCE_BUSY', retryable: true })
+      expect(rejected[0]?.reason).toMatchObject({
+        code: 'RESOURCE_EXHAUSTED',
+        reason: 'INFERENCE_BUSY',
+        retryable: true,
+      })
     })
 
     test('refuses what would miss its deadline', async () => {
@@ -125,7 +129,9 @@ export function inferenceContract(name: string, open: OpenAdapter): void {
       await adapter.close()
       const [first, ...rest] = await settled
       expect(first?.status).toBe('fulfilled')
-      expect(rest.every((answer) => answer.status === 'fulfilled' || answer.reason.reason === 'INFERENCE_STOPPED')).toBe(true)
+      expect(rest.every(answer => answer.status === 'fulfilled' || answer.reason.reason === 'INFERENCE_STOPPED')).toBe(
+        true,
+      )
       await expect(adapter.run('sum', filled(1), soon())).rejects.toMatchObject({ reason: 'INFERENCE_STOPPED' })
       expect(adapter.liveWorkers()).toBe(0)
     })

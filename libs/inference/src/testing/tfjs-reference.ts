@@ -26,7 +26,10 @@ interface FaceApiNet {
 interface FaceApi {
   tf: Tf
   NetInput: new (tensors: Tensor[]) => unknown
-  nets: Record<'ssdMobilenetv1' | 'faceLandmark68Net' | 'faceRecognitionNet' | 'ageGenderNet' | 'faceExpressionNet', FaceApiNet>
+  nets: Record<
+    'ssdMobilenetv1' | 'faceLandmark68Net' | 'faceRecognitionNet' | 'ageGenderNet' | 'faceExpressionNet',
+    FaceApiNet
+  >
 }
 interface WasmBackend {
   setWasmPaths(folder: string): void
@@ -49,7 +52,7 @@ export async function tfjsReference(): Promise<Record<ModelName, Reference>> {
   await tf.ready()
   const load = async (model: ModelName, net: FaceApiNet, run: (input: unknown) => Record<string, Tensor>) => {
     const { description, weights } = await readSource(model)
-    const specs = (description as { weights: unknown[] }[]).flatMap((group) => group.weights)
+    const specs = (description as { weights: unknown[] }[]).flatMap(group => group.weights)
     net.loadFromWeightMap(tf.io.decodeWeights(weights, specs))
     return (pixels: Uint8Array) => {
       const input = pixelTensor(tf, pixels)
@@ -60,17 +63,23 @@ export async function tfjsReference(): Promise<Record<ModelName, Reference>> {
   }
   const { ssdMobilenetv1, faceLandmark68Net, faceRecognitionNet, ageGenderNet, faceExpressionNet } = nets
   return {
-    ssd_mobilenetv1: await load('ssd_mobilenetv1', ssdMobilenetv1, (input) => {
+    ssd_mobilenetv1: await load('ssd_mobilenetv1', ssdMobilenetv1, input => {
       const { boxes, scores } = ssdMobilenetv1.forwardInput(input) as { boxes: [Tensor]; scores: [Tensor] }
       return { boxes: boxes[0], scores: scores[0] }
     }),
     facemesh_detection_full: await loadFacemesh(tf),
-    face_landmark_68: await load('face_landmark_68', faceLandmark68Net, (input) => ({ landmarks: faceLandmark68Net.runNet(input) })),
-    face_recognition: await load('face_recognition', faceRecognitionNet, (input) => ({
+    face_landmark_68: await load('face_landmark_68', faceLandmark68Net, input => ({
+      landmarks: faceLandmark68Net.runNet(input),
+    })),
+    face_recognition: await load('face_recognition', faceRecognitionNet, input => ({
       embedding: faceRecognitionNet.forwardInput(input) as Tensor,
     })),
-    age_gender: await load('age_gender', ageGenderNet, (input) => ageGenderNet.forwardInput(input) as { age: Tensor; gender: Tensor }),
-    face_expression: await load('face_expression', faceExpressionNet, (input) => ({
+    age_gender: await load(
+      'age_gender',
+      ageGenderNet,
+      input => ageGenderNet.forwardInput(input) as { age: Tensor; gender: Tensor },
+    ),
+    face_expression: await load('face_expression', faceExpressionNet, input => ({
       probabilities: tf.softmax(faceExpressionNet.runNet(input)),
     })),
   }
@@ -78,12 +87,15 @@ export async function tfjsReference(): Promise<Record<ModelName, Reference>> {
 
 async function loadFacemesh(tf: Tf): Promise<Reference> {
   const { description, weights } = await readSource('facemesh_detection_full')
-  const { modelTopology, weightsManifest } = description as { modelTopology: unknown; weightsManifest: { weights: unknown[] }[] }
-  const weightSpecs = weightsManifest.flatMap((group) => group.weights)
+  const { modelTopology, weightsManifest } = description as {
+    modelTopology: unknown
+    weightsManifest: { weights: unknown[] }[]
+  }
+  const weightSpecs = weightsManifest.flatMap(group => group.weights)
   const model = await tf.loadGraphModel({
     load: () => Promise.resolve({ modelTopology, weightSpecs, weightData: weights, format: 'graph-model' }),
   })
-  return (pixels) => {
+  return pixels => {
     const input = tf.sub(tf.mul(pixelTensor(tf, pixels), 1 / 127.5), 1)
     const outputs = { detections: model.execute(input, 'Identity') }
     input.dispose()
