@@ -37,7 +37,7 @@ type Decorator<H> = <M extends H>(target: object, key: string, descriptor: Typed
  * wait for anything but the database.
  */
 export function OnEvent<T>(topic: Topic<T>): Decorator<EventHandler<T>> {
-  return mark(topic, { mode: 'effect', deadlineMs: 30_000 }, (self, handler, delivery) => {
+  return mark<T, EventHandler<T>>(topic, { mode: 'effect', deadlineMs: 30_000 }, (self, handler, delivery) => {
     if (delivery.tx === undefined) throw new Error('a short handler needs its transaction')
     return handler.call(self, delivery.message as T, delivery.tx, delivery.context)
   })
@@ -53,7 +53,9 @@ export function OnEventWork<T>(topic: Topic<T>, options: WorkOptions = {}): Deco
     concurrency: options.concurrency ?? 1,
     deadlineMs: options.deadlineMs ?? 600_000,
   }
-  return mark(topic, how, (self, handler, delivery) => handler.call(self, delivery.message as T, delivery.context))
+  return mark<T, EventWorkHandler<T>>(topic, how, (self, handler, delivery) =>
+    handler.call(self, delivery.message as T, delivery.context),
+  )
 }
 
 function mark<T, H>(

@@ -46,6 +46,6 @@ export function seededRandom(seed: number = freshSeed()): SeededRandom {
 function freshSeed(): number {
   const given = process.env['KEEPSAKE_SEED']
   const seed = given === undefined ? Math.floor(Math.random() * 2 ** 32) : Number(given)
-  console.info(`seed ${seed} (KEEPSAKE_SEED=${seed} repeats this run)`)
+  process.stderr.write(`seed ${seed} (KEEPSAKE_SEED=${seed} repeats this run)\n`)
   return seed
 }
