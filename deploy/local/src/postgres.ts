@@ -107,12 +107,13 @@ interface RunAs {
 function asUser(home: string, binary: string): RunAs {
   if (process.getuid?.() !== 0) return { command: args => args }
   const ids = postgresUser() ?? makePostgresUser()
-  if (mayPass(home) && mayPass(binary)) return { ids, command: args => args }
+  const inside = path.join(home, 'postgres')
+  if (mayPass(inside) && mayPass(binary)) return { ids, command: args => args }
   // Under a folder that only root may enter (such as /root) he needs root's right to pass through, and nothing more.
   const setpriv = ['/usr/bin/setpriv', '/bin/setpriv'].find(file => existsSync(file))
   if (!setpriv)
     throw new Sentence(
-      `As root, Postgres runs as the user "postgres", who may not enter ${mayPass(home) ? path.dirname(binary) : home}: choose another folder with --home, or run Keepsake as an ordinary user.`,
+      `As root, Postgres runs as the user "postgres", who may not enter ${mayPass(inside) ? path.dirname(binary) : home}: choose another folder with --home, or run Keepsake as an ordinary user.`,
     )
   const rights = '+dac_override,+dac_read_search'
   return {

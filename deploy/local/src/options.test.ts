@@ -1,0 +1,61 @@
+import { tmpdir } from 'node:os'
+import { expect, test } from 'vitest'
+import { parseOptions, type Options } from './options.js'
+
+const surroundings = { env: {}, cwd: tmpdir(), root: '/album' }
+const parse = (...args: string[]): Options | undefined => parseOptions(args, surroundings)
+
+test('npm start alone opens the album in .keepsake of the repository, on port 8080 of the loopback', () => {
+  expect(parse()).toMatchObject({
+    importing: [],
+    home: '/album/.keepsake',
+    host: '127.0.0.1',
+    port: 8080,
+    plan: 'premium',
+    processes: false,
+    exit: false,
+    faces: undefined,
+  })
+})
+
+test('every option is understood, and paths count from where the person stands', () => {
+  const words =
+    'import . --home h --host 0.0.0.0 --port 0 --public-url https://a.example.org/ --processes --owner a@example.org --family Sato --time-zone Asia/Tokyo --plan free --consent-faces --exit'
+  expect(parse(...words.split(' '))).toMatchObject({
+    importing: [tmpdir()],
+    home: `${tmpdir()}/h`,
+    host: '0.0.0.0',
+    port: 0,
+    publicUrl: 'https://a.example.org',
+    processes: true,
+    owner: 'a@example.org',
+    family: 'Sato',
+    timeZone: 'Asia/Tokyo',
+    plan: 'free',
+    faces: true,
+    exit: true,
+  })
+})
+
+test.each([
+  [['imports', '.'], /no command "imports"/],
+  [['import'], /which folder/],
+  [['import', 'not-there'], /no folder .*not-there/],
+  [['--port', '99999'], /--port wants a number/],
+  [['--plan', 'gold'], /premium or free/],
+  [['--consent-faces', '--no-faces'], /exclude each other/],
+  [['--time-zone', 'Mars/Olympus'], /Asia\/Tokyo/],
+  [['--owner', 'me'], /email address/],
+  [['--tls-cert', 'x'], /belong together/],
+  [['--public-url', 'album'], /--public-url wants/],
+  [['--no-such'], /no-such/],
+])('%j is answered with one sentence', (args, sentence) => {
+  expect(() => parse(...args)).toThrow(
+    expect.objectContaining({ name: 'Sentence', message: expect.stringMatching(sentence) as string }),
+  )
+})
+
+test('the password comes from the environment only, and an empty one is none', () => {
+  expect(parseOptions([], { ...surroundings, env: { KEEPSAKE_PASSWORD: 'secret' } })?.password).toBe('secret')
+  expect(parseOptions([], { ...surroundings, env: { KEEPSAKE_PASSWORD: '' } })?.password).toBeUndefined()
+})
