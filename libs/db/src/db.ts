@@ -95,6 +95,11 @@ export class Db {
     return this.#transaction(`select set_config('app.system', 'on', true)`, undefined, options, fn)
   }
 
+  /** Rows that belong to no family (accounts, sessions), in one transaction that sees no family's rows. */
+  async unscoped<T>(call: Call | undefined, fn: (tx: Tx) => Promise<T>, options: DbCallOptions = {}): Promise<T> {
+    return this.#transaction(`select set_config('app.family_id', '', true)`, call, options, fn)
+  }
+
   /** A connection of its own outside the pool, for LISTEN and session locks; audited like `system` when it crosses families. */
   async dedicated(reason: string, options: { system?: boolean; signal?: AbortSignal } = {}): Promise<Dedicated> {
     if (options.system === true)
