@@ -108,9 +108,10 @@ export class ChildPool {
   async close(): Promise<void> {
     this.closed = true
     for (const job of this.queue.splice(0)) job.reject(cancelled())
-    const gone = [...this.children].map(
-      child => new Promise<void>(resolve => child.process.once('exit', () => resolve())),
-    )
+    const gone = [...this.children].map(child => {
+      hold(child.process, true)
+      return new Promise<void>(resolve => child.process.once('exit', () => resolve()))
+    })
     for (const child of this.children) this.end(child, 'CANCELLED')
     await Promise.all(gone)
   }

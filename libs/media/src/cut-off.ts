@@ -5,7 +5,7 @@ import type { ImageFormat } from './image-types.js'
  * Whether the file's own structure says that its end is missing. Asked only after a decoder gave up, to tell "cut off while copying" (upload again) from
  * "damaged": decoders word both alike.
  */
-export async function isCutOff(file: string, format: ImageFormat | 'mp4' | 'mov'): Promise<boolean> {
+export async function isCutOff(file: string, format: ImageFormat | 'mp4' | 'mkv'): Promise<boolean> {
   const handle = await open(file, 'r')
   try {
     const { size } = await handle.stat()
@@ -26,8 +26,9 @@ export async function isCutOff(file: string, format: ImageFormat | 'mp4' | 'mov'
       case 'heic':
       case 'jxl':
       case 'mp4':
-      case 'mov':
         return await chunksRunOut(size, 0, at => isoBox(handle, at, size), undefined)
+      case 'mkv':
+        return await segmentRunsOut(handle, size)
     }
   } finally {
     await handle.close()
@@ -74,6 +75,29 @@ async function isoBox(handle: FileHandle, at: number, size: number): Promise<Chu
   if (small === 0) return { name, next: size }
   if (small !== 1) return { name, next: at + small }
   return head.length < 16 ? undefined : { name, next: at + Number(head.readBigUInt64BE(8)) }
+}
+
+/** Matroska: the EBML header, then one Segment with its size (RFC 8794, RFC 9559). An unknown size (a live recording) says nothing. */
+async function segmentRunsOut(handle: FileHandle, size: number): Promise<boolean> {
+  const head = await bytesAt(handle, 0, 256)
+  const header = head.length > 5 ? vint(head, 4) : undefined
+  if (!header) return true
+  const segment = 4 + header.bytes + header.value
+  if (segment + 12 > head.length || head.readUInt32BE(segment) !== 0x18538067) return false
+  const length = vint(head, segment + 4)
+  if (!length || length.value === 2 ** (7 * length.bytes) - 1) return false
+  return segment + 4 + length.bytes + length.value > size
+}
+
+/** A variable-size integer: leading zero bits say how many bytes follow. */
+function vint(bytes: Buffer, at: number): { value: number; bytes: number } | undefined {
+  const first = bytes[at]
+  if (first === undefined || first === 0) return undefined
+  const length = Math.clz32(first) - 23
+  if (at + length > bytes.length) return undefined
+  let value = first & (0xff >> length)
+  for (let i = 1; i < length; i++) value = value * 256 + (bytes[at + i] ?? 0)
+  return { value, bytes: length }
 }
 
 /** An end-of-image marker in the last part of the file; cameras and phones append other things behind it. */

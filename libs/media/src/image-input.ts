@@ -4,7 +4,9 @@ import { DecodeFailure } from './decode-failure.js'
 import { decodeHeic } from './heic.js'
 import type { ImageFormat, RgbImage } from './image-types.js'
 import { isCutOff } from './cut-off.js'
-import { sniff, sniffBytes, type Sniffed } from './sniff.js'
+import { refusal } from './refusal.js'
+import type { Sniffed } from './sniff.js'
+import { sniffFile } from './sniff-file.js'
 import { tiffOf } from './tiff.js'
 
 /** Bytes of a file that is read whole into memory (HEIC only). */
@@ -29,11 +31,6 @@ export function allowOnlyPhotos(): void {
   sharp.block({ operation: ['VipsForeignLoad'] })
   const wanted = ['Jpeg', 'Png', 'Webp', 'Nsgif', 'Tiff', 'Heif']
   sharp.unblock({ operation: wanted.map(name => `VipsForeignLoad${name}`) })
-}
-
-/** What a file is by its bytes. */
-export async function sniffFile(file: string): Promise<Sniffed> {
-  return sniff(await headOf(file))
 }
 
 /** Reads the header and applies the limits. Throws a DecodeFailure that names what is wrong. */
@@ -175,47 +172,13 @@ async function wholeFile(file: string): Promise<Uint8Array> {
   return readFile(file)
 }
 
-async function headOf(file: string): Promise<Uint8Array> {
-  const handle = await open(file, 'r')
-  try {
-    const buffer = Buffer.alloc(sniffBytes)
-    const { bytesRead } = await handle.read(buffer, 0, buffer.length, 0)
-    return buffer.subarray(0, bytesRead)
-  } finally {
-    await handle.close()
-  }
-}
-
 function requireImage(sniffed: Sniffed): { format: ImageFormat; contentType: string } {
-  switch (sniffed.kind) {
-    case 'empty':
-      throw new DecodeFailure('EMPTY_FILE')
-    case 'image':
-      if (sniffed.format === 'jxl') {
-        throw new DecodeFailure(
-          'UNSUPPORTED_FORMAT',
-          'Keepsake cannot show JPEG XL pictures yet. The original is kept.',
-          {
-            format: 'jxl',
-          },
-        )
-      }
-      return sniffed
-    case 'video':
-      throw new DecodeFailure('NOT_MEDIA', 'This file is a video, not a photo.', { format: sniffed.format })
-    case 'unsupported':
-      throw new DecodeFailure(
-        'UNSUPPORTED_FORMAT',
-        `This file is ${sniffed.words}, which Keepsake cannot show yet. The original is kept.`,
-        { format: sniffed.format },
-      )
-    case 'other':
-      throw new DecodeFailure('NOT_MEDIA', `This file is ${sniffed.words}, not a photo or a video.`, {
-        format: sniffed.format,
-      })
-    case 'unknown':
-      throw new DecodeFailure('NOT_MEDIA')
+  if (sniffed.kind !== 'image') throw refusal(sniffed, 'photo')
+  if (sniffed.format === 'jxl') {
+    const sentence = 'Keepsake cannot show JPEG XL pictures yet. The original is kept.'
+    throw new DecodeFailure('UNSUPPORTED_FORMAT', sentence, { format: 'jxl' })
   }
+  return sniffed
 }
 
 function requirePixels(width: number, height: number, maxPixels: number): void {

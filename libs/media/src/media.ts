@@ -73,7 +73,7 @@ export interface Media {
   posterFrame(file: string, options?: PosterOptions): Promise<VideoFrame>
   /** Upright RGB frames in the order of time. Leaving the loop early stops the child's work. */
   frames(file: string, options?: FramesOptions): AsyncIterable<VideoFrame>
-  /** Writes a 720p H.264 + AAC MP4 (faststart, upright, SDR, no metadata) to `target`, unless the original already plays everywhere. */
+  /** Writes an MP4 that plays everywhere to `target`: at most 720p, H.264 + AAC, faststart, upright, SDR, without metadata. Packets that fit already are copied, not encoded again. */
   transcodePlayback(file: string, target: string, options?: TranscodeOptions): Promise<TranscodeResult>
   loudness(file: string, options?: JobOptions): Promise<Loudness>
   /** Stereo sound of the first audio track, or undefined when there is none. */

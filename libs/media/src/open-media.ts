@@ -1,4 +1,3 @@
-import { open } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { ChildPool } from './child-pool.js'
 import { frameStream } from './frame-stream.js'
@@ -12,7 +11,8 @@ import type {
 } from './image-types.js'
 import type { LiveMarkers } from './live-photo.js'
 import type { Media, MediaLimits, MediaOptions } from './media.js'
-import { sniff, sniffBytes, type Sniffed } from './sniff.js'
+import type { Sniffed } from './sniff.js'
+import { sniffFile } from './sniff-file.js'
 import type {
   AudioClip,
   ExtractAudioOptions,
@@ -65,15 +65,8 @@ class PooledMedia implements Media {
     })
   }
 
-  async sniff(file: string): Promise<Sniffed> {
-    const handle = await open(file, 'r')
-    try {
-      const buffer = Buffer.alloc(sniffBytes)
-      const { bytesRead } = await handle.read(buffer, 0, buffer.length, 0)
-      return sniff(buffer.subarray(0, bytesRead))
-    } finally {
-      await handle.close()
-    }
+  sniff(file: string): Promise<Sniffed> {
+    return sniffFile(file)
   }
 
   probeImage(file: string, options: JobOptions = {}): Promise<ImageProbe> {

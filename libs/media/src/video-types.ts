@@ -7,8 +7,10 @@ export type VideoContainer = 'mp4' | 'mov' | 'mkv' | 'webm'
 export interface VideoProbe {
   container: VideoContainer
   contentType: string
-  /** Seconds. Of the container, or of the longest stream where the container says nothing; 0 for a single frame. */
+  /** Seconds: the longest track, as players and ExifTool show it. */
   durationS: number
+  /** Seconds that the picture lasts; shorter than `durationS` where sound or subtitles go on. */
+  pictureS: number
   /** As stored, before rotation. */
   storedWidth: number
   storedHeight: number
@@ -22,6 +24,8 @@ export interface VideoProbe {
   fps: number
   /** HDR transfer (PQ or HLG). */
   hdr: boolean
+  /** A few packets of the first hundred cannot be decoded; players step over them. */
+  flawed: boolean
   audio: { codec: string; channels: number; sampleRate: number; language?: string }[]
   /** The container's creation time in UTC; absent when it is unset (0 = 1904-01-01) or not a date. */
   createdAt?: Date
@@ -76,14 +80,19 @@ export interface TranscodeOptions extends JobOptions {
 
 /** What `transcodePlayback` did. */
 export interface TranscodeResult {
-  /** False: the original plays everywhere as it is (H.264 of 720p or less and AAC in MP4, upright); no file was written. */
-  transcoded: boolean
-  /** Of the file to play. */
+  /**
+   * False: the original plays everywhere as it is (upright 8-bit H.264 of 720p or less, AAC or no sound, MP4 or MOV), so its packets were copied into
+   * the new file without loss and without its metadata.
+   */
+  encoded: boolean
+  /** Of the file written. */
   width: number
   height: number
   durationS: number
-  /** Bytes written; 0 when nothing was. */
+  /** Bytes written. */
   size: number
+  /** Packets that could not be decoded. */
+  flaws: number
 }
 
 /** Loudness over time, for finding the second worth hearing. */
