@@ -135,7 +135,7 @@ async function printPages({ account, options, say }: Importing): Promise<void> {
     name?: string | null
     itemCount?: number
   }>(`/v1/families/${account.familyId}/pages`))
-    pages.push(`${page.title ?? page.name ?? page.id}${page.itemCount === undefined ? '' : ` (${page.itemCount})`}`)
+    pages.push(`${page.title ?? page.name ?? page.id}${page.mediaCount === undefined ? '' : ` (${page.mediaCount})`}`)
   say(`Pages: ${pages.join(', ') || 'none yet'}`)
 }
 
