@@ -133,7 +133,7 @@ async function printPages({ account, options, say }: Importing): Promise<void> {
     id: string
     title?: string | null
     name?: string | null
-    itemCount?: number
+    mediaCount?: number
   }>(`/v1/families/${account.familyId}/pages`))
     pages.push(`${page.title ?? page.name ?? page.id}${page.mediaCount === undefined ? '' : ` (${page.mediaCount})`}`)
   say(`Pages: ${pages.join(', ') || 'none yet'}`)
