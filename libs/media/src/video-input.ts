@@ -84,15 +84,18 @@ export async function withVideo<T>(file: string, maxPixels: number, fn: (input: 
 
 /** The packets of some streams until the end of the file. A packet is valid until the next one. */
 export async function* packets(input: VideoInput, ...streams: (Stream | undefined)[]): AsyncGenerator<Packet> {
-  const wanted = new Set(streams.map(stream => stream?.index))
+  const wanted = new Map(streams.map(stream => [stream?.index, stream]))
   const packet = new Packet()
   packet.alloc()
   try {
-    for (;;) {
-      const result = await input.context.readFrame(packet)
-      // Damage in the middle also ends the reading: what came before counts.
-      if (result < 0) return
-      if (wanted.has(packet.streamIndex)) yield packet
+    // Damage in the middle also ends the reading: what came before counts.
+    while ((await input.context.readFrame(packet)) >= 0) {
+      const stream = wanted.get(packet.streamIndex)
+      if (stream) {
+        // FFmpeg leaves it unset; the muxer aborts the process on a packet without it.
+        packet.timeBase = stream.timeBase
+        yield packet
+      }
       packet.unref()
     }
   } finally {
