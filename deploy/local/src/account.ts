@@ -31,7 +31,7 @@ export async function openAccount(options: Options, album: Album, say: (line: st
         familyName: options.family ?? 'Our family',
         timeZone: options.timeZone,
         locale: /^ja/.test(Intl.DateTimeFormat().resolvedOptions().locale) ? 'ja' : 'en',
-        plan: options.plan,
+        ...(options.plan && { plan: options.plan }),
       },
       { deadlineMs: 20_000 },
     )

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import path from 'node:path'
 import {
+  ApiError,
   askYesNo,
   consentText,
   consentTextVersion,
@@ -126,16 +127,21 @@ async function printPeople({ account, say }: Importing, consent: boolean): Promi
   )
 }
 
-async function printPages({ account, options, say }: Importing): Promise<void> {
-  if (options.plan === 'free') return
+async function printPages({ account, say }: Importing): Promise<void> {
   const pages: string[] = []
-  for await (const page of account.api.list<{
+  interface Page {
     id: string
     title?: string | null
     name?: string | null
     mediaCount?: number
-  }>(`/v1/families/${account.familyId}/pages`))
-    pages.push(`${page.title ?? page.name ?? page.id}${page.mediaCount === undefined ? '' : ` (${page.mediaCount})`}`)
+  }
+  try {
+    for await (const page of account.api.list<Page>(`/v1/families/${account.familyId}/pages`))
+      pages.push(`${page.title ?? page.name ?? page.id}${page.mediaCount === undefined ? '' : ` (${page.mediaCount})`}`)
+  } catch (error) {
+    if (!(error instanceof ApiError) || error.code !== 'PREMIUM_REQUIRED') throw error
+    return say('Pages: with the premium plan')
+  }
   say(`Pages: ${pages.join(', ') || 'none yet'}`)
 }
 

@@ -26,6 +26,7 @@ export async function start(args: readonly string[], surroundings: Omit<Surround
 
   let album: Album | undefined
   let home = ''
+  let jobUnfinished = false
   try {
     const options = parseOptions(args, { ...surroundings, root })
     if (!options) {
@@ -33,12 +34,14 @@ export async function start(args: readonly string[], surroundings: Omit<Surround
       return 0
     }
     home = options.home
+    jobUnfinished = options.exit || options.importing.length > 0
     album = await openAlbum(options, say, stop.signal)
     const status = await work(options, album, say, stop.signal)
+    jobUnfinished = false
     if (!options.exit) await stopped(stop.signal)
     return status
   } catch (error) {
-    if (stop.signal.aborted) return 0
+    if (stop.signal.aborted) return jobUnfinished ? 130 : 0
     const sentence = sentenceFor(error, home)
     process.stderr.write(
       sentence

@@ -11,7 +11,7 @@ test('npm start alone opens the album in .keepsake of the repository, on port 80
     home: '/album/.keepsake',
     host: '127.0.0.1',
     port: 8080,
-    plan: 'premium',
+    plan: undefined,
     processes: false,
     exit: false,
     faces: undefined,

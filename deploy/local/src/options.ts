@@ -20,7 +20,8 @@ export interface Options {
   password?: string | undefined
   family?: string | undefined
   timeZone: string
-  plan: 'premium' | 'free'
+  /** undefined: what it is; a new family gets premium. */
+  plan?: 'premium' | 'free' | undefined
   /** undefined: ask on a terminal, else import without faces. */
   faces?: boolean | undefined
   /** Stop when everything is settled. */
@@ -68,8 +69,9 @@ export function parseOptions(args: readonly string[], { env, cwd, root }: Surrou
   const port = Number(values.port ?? '8080')
   if (!Number.isInteger(port) || port < 0 || port > 65_535)
     throw new Sentence(`--port wants a number from 0 to 65535, not ${values.port ?? ''}.`)
-  const plan = values.plan ?? 'premium'
-  if (plan !== 'premium' && plan !== 'free') throw new Sentence(`--plan is premium or free, not ${plan}.`)
+  const { plan } = values
+  if (plan !== undefined && plan !== 'premium' && plan !== 'free')
+    throw new Sentence(`--plan is premium or free, not ${plan}.`)
   if (values.owner !== undefined && !/^[^\s@]+@[^\s@]+$/.test(values.owner))
     throw new Sentence(`--owner wants an email address, not ${values.owner}.`)
   return {

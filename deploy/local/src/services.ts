@@ -81,8 +81,9 @@ export async function startProcesses(
   environments: Record<ServiceName, Env>,
   logs: string,
   changed: () => void,
+  mainOf: (name: ServiceName) => string = name => path.join(serviceFolder(name), 'dist', 'main.js'),
 ): Promise<Fleet> {
-  const children = serviceNames.map(name => new Supervised(name, environments[name], logs, changed))
+  const children = serviceNames.map(name => new Supervised(name, mainOf(name), environments[name], logs, changed))
   const fleet: Fleet = {
     state: () => Object.fromEntries(children.map(child => [child.name, child.state()])),
     close: async () => {
@@ -108,6 +109,7 @@ class Supervised {
 
   constructor(
     readonly name: ServiceName,
+    private readonly main: string,
     private readonly env: Env,
     private readonly logs: string,
     private readonly changed: () => void,
@@ -123,13 +125,12 @@ class Supervised {
   }
 
   start(): void {
-    const main = path.join(serviceFolder(this.name), 'dist', 'main.js')
-    if (!existsSync(main)) throw new Error(`${main} is missing`)
+    if (!existsSync(this.main)) throw new Error(`${this.main} is missing`)
     const log = openSync(path.join(this.logs, `${this.name}.log`), 'a')
     // The preloaded file ends the process when ours is gone: its port and its database connections must not stay taken.
     const preload = new URL('./leave-with-parent.js', import.meta.url).href
     const began = Date.now()
-    const child = spawn(process.execPath, ['--import', preload, main], {
+    const child = spawn(process.execPath, ['--import', preload, this.main], {
       env: { PATH: process.env['PATH'], HOME: process.env['HOME'], TZ: process.env['TZ'], ...this.env },
       stdio: ['ignore', log, log, 'ipc'],
       detached: true, // Ctrl-C is ours to handle: first the gateway, then the rest
