@@ -24,7 +24,11 @@ export async function run(): Promise<boolean> {
     module: { module: EchoModule, controllers: [EchoRpc], providers: [{ provide: EchoLog, useFactory: forgetful }] },
     rpc: [EchoService],
   })
-  const client = createClient(EchoService, service.address, ServiceIdentity.fromEnv('album', identityEnv(keys, 'album')))
+  const client = createClient(
+    EchoService,
+    service.address,
+    ServiceIdentity.fromEnv('album', identityEnv(keys, 'album')),
+  )
   const bare = await bareEcho()
   const ours = (text: string) => client.getEcho({ text }, { familyId: 'f', deadlineMs: 5000 })
   const theirs = (text: string) => bare.getEcho({ text })
@@ -43,7 +47,9 @@ export async function run(): Promise<boolean> {
   const hop = median(microseconds.ours)
   const bareHop = median(microseconds.bare)
   const ratio = median(microseconds.ours.map((mine, round) => mine / (microseconds.bare[round] ?? NaN)))
-  console.log(`   hop through libs/rpc ${hop.toFixed(0)} µs, bare grpc-js ${bareHop.toFixed(0)} µs, ratio ${ratio.toFixed(2)}`)
+  console.log(
+    `   hop through libs/rpc ${hop.toFixed(0)} µs, bare grpc-js ${bareHop.toFixed(0)} µs, ratio ${ratio.toFixed(2)}`,
+  )
   return ratio <= 1.15
 }
 

@@ -27,7 +27,7 @@ export class CompositeTransport extends Server implements CustomTransportStrateg
   override listen(done: (error?: unknown) => void): void {
     Promise.all(
       this.transports.map(
-        (transport) =>
+        transport =>
           new Promise<void>((resolve, reject) => {
             transport.listen((error?: unknown) => (error ? reject(error as Error) : resolve()))
           }),
@@ -36,7 +36,7 @@ export class CompositeTransport extends Server implements CustomTransportStrateg
   }
 
   override async close(): Promise<void> {
-    await Promise.all(this.transports.map((transport) => transport.close() as unknown))
+    await Promise.all(this.transports.map(transport => transport.close() as unknown))
   }
 
   override on(): void {

@@ -91,7 +91,7 @@ export class GrpcTransport extends Server implements CustomTransportStrategy {
     this.setServing(false)
     if (!this.listening) return Promise.resolve()
     this.listening = false
-    return new Promise((resolve) => {
+    return new Promise(resolve => {
       const late = setTimeout(() => {
         this.options.log.warn({ drainMs: this.options.drainMs }, 'calls still under way were cut off')
         this.server.forceShutdown()
@@ -125,20 +125,20 @@ export class GrpcTransport extends Server implements CustomTransportStrategy {
 
   private unary(method: MethodDefinition, handler: MessageHandler): handleUnaryCall<unknown, unknown> {
     return (wire, reply) => {
-      void this.handle(method, wire, async (call) => {
+      void this.handle(method, wire, async call => {
         const result = await answer(await handler(wire.request, call))
         // A message that cannot be written is our fault; found here it becomes a status instead of a broken stream.
         return () => reply(null, result)
       }).then(
-        (send) => send(),
+        send => send(),
         (error: unknown) => reply(toStatus(KeepsakeError.from(error))),
       )
     }
   }
 
   private streaming(method: MethodDefinition, handler: MessageHandler): handleServerStreamingCall<unknown, unknown> {
-    return (wire) => {
-      void this.handle(method, wire, async (call) => {
+    return wire => {
+      void this.handle(method, wire, async call => {
         const items = (await answer(await handler(wire.request, call))) as AsyncIterable<unknown>
         for await (const item of items) {
           call.signal.throwIfAborted()

@@ -53,12 +53,12 @@ export class ServiceIdentity {
         throw new Error(`${name} is missing or not a key set`) // the cause could hold key material
       }
     }
-    const privateKey = read('KEEPSAKE_IDENTITY_PRIVATE_KEY', (key) =>
+    const privateKey = read('KEEPSAKE_IDENTITY_PRIVATE_KEY', key =>
       createPrivateKey({ key: key as JWK, format: 'jwk' }),
     )
-    const publicKeys = read('KEEPSAKE_IDENTITY_PUBLIC_KEYS', (set) => {
+    const publicKeys = read('KEEPSAKE_IDENTITY_PUBLIC_KEYS', set => {
       const { keys } = set as { keys: (JWK & { kid: string })[] }
-      return new Map(keys.map((key) => [key.kid, createPublicKey({ key, format: 'jwk' })] as const))
+      return new Map(keys.map(key => [key.kid, createPublicKey({ key, format: 'jwk' })] as const))
     })
     return new ServiceIdentity(service, privateKey, publicKeys)
   }
@@ -102,7 +102,7 @@ export class ServiceIdentity {
     let kid: string | undefined
     const { payload } = await jwtVerify(
       token,
-      (header) => {
+      header => {
         kid = header.kid
         const key = header.kid === undefined ? undefined : this.publicKeys.get(header.kid)
         if (key === undefined) throw unverified()
@@ -141,7 +141,7 @@ function parseCaller(value: unknown): Exclude<Caller, { kind: 'anonymous' }> | u
     id('memberId') &&
     (role === 'parent' || role === 'relative') &&
     Array.isArray(groupIds) &&
-    groupIds.every((g) => typeof g === 'string')
+    groupIds.every(g => typeof g === 'string')
   )
     return {
       kind: 'member',
@@ -164,10 +164,14 @@ export interface IdentityKeys {
 
 /** Makes fresh keys: for the one-machine run and for tests. */
 export function generateIdentityKeys(services: readonly string[]): IdentityKeys {
-  const pairs = services.map((service) => ({ service, ...generateKeyPairSync('ed25519') }))
+  const pairs = services.map(service => ({ service, ...generateKeyPairSync('ed25519') }))
   return {
     publicKeys: JSON.stringify({
-      keys: pairs.map(({ service, publicKey }) => ({ ...publicKey.export({ format: 'jwk' }), kid: service, alg: 'EdDSA' })),
+      keys: pairs.map(({ service, publicKey }) => ({
+        ...publicKey.export({ format: 'jwk' }),
+        kid: service,
+        alg: 'EdDSA',
+      })),
     }),
     privateKeys: Object.fromEntries(
       pairs.map(({ service, privateKey }) => [service, JSON.stringify(privateKey.export({ format: 'jwk' }))]),

@@ -27,7 +27,7 @@ test('any error crosses the wire unchanged but for its cause', () => {
 
 test('a trailer of rubbish and a bare status still make an error with a sentence', () => {
   fc.assert(
-    fc.property(fc.uint8Array({ maxLength: 60 }), (bytes) => {
+    fc.property(fc.uint8Array({ maxLength: 60 }), bytes => {
       const metadata = new Metadata()
       metadata.set('grpc-status-details-bin', Buffer.from(bytes))
       const received = fromStatus({ code: status.UNAVAILABLE, details: 'connect ECONNREFUSED 10.0.0.1:5', metadata })

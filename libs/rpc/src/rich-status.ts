@@ -29,7 +29,11 @@ export function toStatus(error: KeepsakeError): { code: status; details: string;
 }
 
 /** The KeepsakeError that a peer sent, or the one that fits a bare gRPC status. */
-export function fromStatus(received: { code: status; details: string; metadata?: Metadata | undefined }): KeepsakeError {
+export function fromStatus(received: {
+  code: status
+  details: string
+  metadata?: Metadata | undefined
+}): KeepsakeError {
   const code = codeOf(received.code)
   const bytes = received.metadata?.get(trailer)[0]
   const info = Buffer.isBuffer(bytes) ? readInfo(bytes) : undefined
@@ -82,7 +86,7 @@ function readInfo(statusBytes: Buffer): { reason: string; metadata: Record<strin
       if (text(any, 1) !== errorInfoType) continue
       const info = lengthDelimited(any, 2)[0]
       if (info === undefined || text(info, 2) !== domain) continue
-      const entries = lengthDelimited(info, 3).map((entry) => [text(entry, 1), text(entry, 2)] as const)
+      const entries = lengthDelimited(info, 3).map(entry => [text(entry, 1), text(entry, 2)] as const)
       return { reason: text(info, 1), metadata: Object.fromEntries(entries) }
     }
   } catch {

@@ -35,7 +35,7 @@ const start = (env: Record<string, string> = {}, extra: { readiness?: () => Prom
   })
 
 const until = async (condition: () => boolean) => {
-  for (let left = 500; left > 0 && !condition(); left--) await new Promise((done) => setTimeout(done, 10))
+  for (let left = 500; left > 0 && !condition(); left--) await new Promise(done => setTimeout(done, 10))
   expect(condition()).toBe(true)
 }
 
@@ -43,7 +43,10 @@ beforeEach(async () => {
   log = new EchoLog()
   service = await start()
   client = createClient(EchoService, service.address, identityOf('album'))
-  closers.push(() => service.close(), () => client.close())
+  closers.push(
+    () => service.close(),
+    () => client.close(),
+  )
 })
 
 afterEach(async () => {
@@ -63,8 +66,10 @@ describe('a call', () => {
     const bare = new GrpcClient(service.address, credentials.createInsecure())
     closers.push(() => bare.close())
     const { path, requestSerialize, responseDeserialize } = EchoService.getEcho
-    const refused = await new Promise((resolve) =>
-      bare.makeUnaryRequest(path, requestSerialize, responseDeserialize, { text: 'a' }, new Metadata(), (e) => resolve(e)),
+    const refused = await new Promise(resolve =>
+      bare.makeUnaryRequest(path, requestSerialize, responseDeserialize, { text: 'a' }, new Metadata(), e =>
+        resolve(e),
+      ),
     )
     expect(refused).toMatchObject({ code: status.INVALID_ARGUMENT })
     expect(log.calls).toEqual([])
@@ -223,14 +228,17 @@ describe('a service', () => {
 
   test('says livez, readyz and metrics on its internal port', async () => {
     let problem: string | undefined
-    const other = await start({}, { readiness: () => (problem ? Promise.reject(new Error(problem)) : Promise.resolve()) })
+    const other = await start(
+      {},
+      { readiness: () => (problem ? Promise.reject(new Error(problem)) : Promise.resolve()) },
+    )
     closers.push(() => other.close())
     await client.getEcho({ text: 'a' }, { deadlineMs: 5000 })
     const get = async (path: string) => (await fetch(other.internalUrl + path)).status
     expect([await get('/livez'), await get('/readyz'), await get('/nothing')]).toEqual([200, 200, 404])
     expect(await (await fetch(`${other.internalUrl}/metrics`)).text()).toContain('rpc_server_duration')
     problem = 'no database'
-    for (let i = 0; i < 300 && (await get('/readyz')) === 200; i++) await new Promise((done) => setTimeout(done, 10))
+    for (let i = 0; i < 300 && (await get('/readyz')) === 200; i++) await new Promise(done => setTimeout(done, 10))
     expect(await get('/readyz')).toBe(503)
   })
 

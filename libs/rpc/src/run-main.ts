@@ -11,10 +11,12 @@ export async function runMain(start: (env: Env) => Promise<RunningService>): Pro
   const stop = () => {
     if (stopping) return
     stopping = true
-    starting.then((service) => service.close()).then(
-      () => process.exit(0),
-      () => process.exit(1),
-    )
+    starting
+      .then(service => service.close())
+      .then(
+        () => process.exit(0),
+        () => process.exit(1),
+      )
   }
   process.on('SIGTERM', stop)
   process.on('SIGINT', stop)

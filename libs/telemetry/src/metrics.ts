@@ -1,4 +1,9 @@
-import { metrics as api, type Counter as OtelCounter, type Gauge as OtelGauge, type Histogram as OtelHistogram } from '@opentelemetry/api'
+import {
+  metrics as api,
+  type Counter as OtelCounter,
+  type Gauge as OtelGauge,
+  type Histogram as OtelHistogram,
+} from '@opentelemetry/api'
 
 /** A metric as it is declared: once, with unit, labels and help. */
 export interface MetricDeclaration<K extends 'counter' | 'histogram' | 'gauge', L extends string> {
@@ -54,12 +59,14 @@ function declare<const L extends string>(
     return instrument as T
   }
   const options = { description: help, unit }
-  if (kind === 'counter') return { add: (value, labels) => current((m) => m.createCounter(name, options)).add(value, labels) }
-  if (kind === 'gauge') return { set: (value, labels) => current((m) => m.createGauge(name, options)).record(value, labels) }
+  if (kind === 'counter')
+    return { add: (value, labels) => current(m => m.createCounter(name, options)).add(value, labels) }
+  if (kind === 'gauge')
+    return { set: (value, labels) => current(m => m.createGauge(name, options)).record(value, labels) }
   const buckets = declaration.buckets ?? (unit === 's' ? secondsBuckets : undefined)
   const advice = buckets === undefined ? {} : { advice: { explicitBucketBoundaries: [...buckets] } }
   return {
-    record: (value, labels) => current((m) => m.createHistogram(name, { ...options, ...advice })).record(value, labels),
+    record: (value, labels) => current(m => m.createHistogram(name, { ...options, ...advice })).record(value, labels),
   }
 }
 

@@ -1,4 +1,13 @@
-import { context, propagation, ROOT_CONTEXT, SpanKind, SpanStatusCode, trace, type Attributes, type Span } from '@opentelemetry/api'
+import {
+  context,
+  propagation,
+  ROOT_CONTEXT,
+  SpanKind,
+  SpanStatusCode,
+  trace,
+  type Attributes,
+  type Span,
+} from '@opentelemetry/api'
 
 /** Values that may be attached to a span. Ids and numbers; never names, addresses or secrets. */
 export type SpanAttributes = Attributes
@@ -35,7 +44,7 @@ export function span<T>(
   // Without an exporter the ids of the first span serve the whole trace: a span nobody will see is not worth its cost.
   const around = exporting ? undefined : trace.getSpan(context.active())
   if (around !== undefined) return fn(around)
-  return trace.getTracer('keepsake').startActiveSpan(name, { kind: kinds[role], attributes }, async (active) => {
+  return trace.getTracer('keepsake').startActiveSpan(name, { kind: kinds[role], attributes }, async active => {
     try {
       return await fn(active)
     } catch (error) {

@@ -19,7 +19,7 @@ export async function bareEcho(): Promise<{
   })
   const client = new Client(`127.0.0.1:${port}`, credentials.createInsecure())
   return {
-    getEcho: (request) =>
+    getEcho: request =>
       new Promise((resolve, reject) => {
         client.makeUnaryRequest(
           path,

@@ -1,0 +1,4 @@
+import { runMain } from '@keepsake/rpc'
+import { startFamily } from './service.js'
+
+await runMain(startFamily)

@@ -1,0 +1,252 @@
+import { Db } from '@keepsake/db'
+import {
+  FamilyServiceService,
+  type AcceptInvitationRequest,
+  type AuthenticateRequest,
+  type BootstrapRequest,
+  type CreateAccountRequest,
+  type CreateApiKeyRequest,
+  type CreateChildRequest,
+  type CreateFamilyRequest,
+  type CreateGroupRequest,
+  type CreateInvitationRequest,
+  type CreateSessionRequest,
+  type DeleteApiKeyRequest,
+  type DeleteChildRequest,
+  type DeleteGroupRequest,
+  type DeleteMemberRequest,
+  type DeleteSessionRequest,
+  type RefreshSessionRequest,
+  type SetPlanRequest,
+  type UpdateChildRequest,
+  type UpdateFamilyRequest,
+  type UpdateGroupRequest,
+  type UpdateMemberRequest,
+} from '@keepsake/proto/family/v1'
+import {
+  accountOf,
+  familyOf,
+  requireMember,
+  requireParent,
+  requireService,
+  RpcService,
+  ServiceIdentity,
+  type Call,
+  type RpcHandlers,
+} from '@keepsake/rpc'
+import { accountByEmail, createAccount, getAccount, normaliseEmail, prepareAccount } from './accounts.js'
+import { createApiKey, deleteApiKey, listApiKeys } from './api-keys.js'
+import { countFailure, forgetFailures, requireAttemptsLeft } from './attempts.js'
+import { authenticate } from './authenticate.js'
+import { bootstrap } from './bootstrap.js'
+import { createChild, deleteChild, listChildren, updateChild } from './children.js'
+import { errors } from './errors.js'
+import { deleteFamily, insertFamily, listFamilies, readFamily, roleOf, setPlan, updateFamily } from './families.js'
+import { createGroup, deleteGroup, listGroups, updateGroup } from './groups.js'
+import { once } from './idempotency.js'
+import { acceptInvitation, createInvitation } from './invitations.js'
+import { deleteMember, listMembers, updateMember } from './members.js'
+import { passwordMatches } from './secrets.js'
+import { closeSession, openSession, refreshSession } from './sessions.js'
+import { Settings } from './settings.js'
+
+const rpc = FamilyServiceService
+
+/** Who may call Bootstrap: the runner of one machine. */
+const operators = ['operator']
+
+@RpcService(FamilyServiceService)
+export class FamilyRpc implements RpcHandlers<typeof FamilyServiceService> {
+  constructor(
+    private readonly db: Db,
+    private readonly identity: ServiceIdentity,
+    private readonly settings: Settings,
+  ) {}
+
+  async createAccount(r: CreateAccountRequest, call: Call) {
+    const prepared = await prepareAccount(r.email, r.password, r.name)
+    return this.db.unscoped(call, async tx => {
+      const account = await createAccount(tx, prepared.email, prepared.passwordHash, prepared.name)
+      return { account, tokens: await openSession(tx, this.settings.sessions, account.id, this.settings.now()) }
+    })
+  }
+
+  async createSession(r: CreateSessionRequest, call: Call) {
+    const email = normaliseEmail(r.email)
+    const now = this.settings.now()
+    const known = await this.db.unscoped(call, async tx => {
+      await requireAttemptsLeft(tx, email, r.remoteAddress, now)
+      return accountByEmail(tx, email)
+    })
+    const right = await passwordMatches(known?.passwordHash, r.password)
+    if (known === undefined || !right) {
+      await this.db.unscoped(call, tx => countFailure(tx, email, r.remoteAddress, now))
+      throw errors.wrongCredentials()
+    }
+    return this.db.unscoped(call, async tx => {
+      await forgetFailures(tx, email)
+      const account = { id: known.accountId, email: known.email, name: known.name }
+      return { account, tokens: await openSession(tx, this.settings.sessions, account.id, now) }
+    })
+  }
+
+  async refreshSession(r: RefreshSessionRequest, call: Call) {
+    const { sessions } = this.settings
+    const outcome = await this.db.unscoped(call, tx =>
+      refreshSession(tx, sessions, r.refreshToken, this.settings.now()),
+    )
+    if (outcome === 'invalid') throw errors.tokenInvalid()
+    if (outcome === 'reused') throw errors.refreshReused()
+    return { tokens: outcome }
+  }
+
+  async deleteSession(r: DeleteSessionRequest, call: Call) {
+    await this.db.unscoped(call, tx => closeSession(tx, this.settings.sessions, r.accessToken, this.settings.now()))
+    return {}
+  }
+
+  authenticate(r: AuthenticateRequest, call: Call) {
+    requireService(call, 'gateway')
+    return authenticate(this.db, this.identity, this.settings.sessions.access, r, call, this.settings.now())
+  }
+
+  getAccount(_: object, call: Call) {
+    return this.db.unscoped(call, async tx => ({ account: await getAccount(tx, accountOf(call)) }))
+  }
+
+  createApiKey(r: CreateApiKeyRequest, call: Call) {
+    const account = accountOf(call)
+    return this.db.unscoped(call, tx =>
+      once(tx, call, account, rpc.createApiKey, r, () => createApiKey(tx, account, r, this.settings.now())),
+    )
+  }
+
+  listApiKeys(_: object, call: Call) {
+    return this.db.unscoped(call, async tx => ({ apiKeys: await listApiKeys(tx, accountOf(call)) }))
+  }
+
+  async deleteApiKey(r: DeleteApiKeyRequest, call: Call) {
+    await this.db.unscoped(call, tx => deleteApiKey(tx, accountOf(call), r.id))
+    return {}
+  }
+
+  createFamily(r: CreateFamilyRequest, call: Call) {
+    const accountId = accountOf(call)
+    return this.db.family(
+      this.settings.newId(),
+      tx =>
+        once(tx, call, accountId, rpc.createFamily, r, async () => {
+          const { name } = await getAccount(tx, accountId)
+          return { family: await insertFamily(tx, { accountId, name, plan: this.settings.firstPlan }, r) }
+        }),
+      { signal: call.signal },
+    )
+  }
+
+  async listFamilies(_: object, call: Call) {
+    const account = accountOf(call)
+    return { families: await this.db.system('families of an account', tx => listFamilies(tx, account)) }
+  }
+
+  getFamily(_: object, call: Call) {
+    return this.db.family(call, async tx => ({ family: await readFamily(tx, roleOf(call.caller)) }))
+  }
+
+  updateFamily(r: UpdateFamilyRequest, call: Call) {
+    const { memberId } = requireParent(call)
+    return this.db.family(call, async tx => ({ family: await updateFamily(tx, memberId, r) }))
+  }
+
+  async deleteFamily(_: object, call: Call) {
+    requireParent(call)
+    await this.db.family(call, deleteFamily)
+    return {}
+  }
+
+  setPlan(r: SetPlanRequest, call: Call) {
+    const { role } = requireParent(call)
+    if (!this.settings.planSettable) throw errors.planByOrder()
+    return this.db.family(call, async tx => ({ family: await setPlan(tx, r.plan, role) }))
+  }
+
+  listMembers(_: object, call: Call) {
+    return this.db.family(call, async tx => ({ members: await listMembers(tx, call.caller) }))
+  }
+
+  updateMember(r: UpdateMemberRequest, call: Call) {
+    const caller = requireMember(call)
+    return this.db.family(call, async tx => ({ member: await updateMember(tx, caller, r) }))
+  }
+
+  async deleteMember(r: DeleteMemberRequest, call: Call) {
+    const caller = requireMember(call)
+    await this.db.family(call, tx => deleteMember(tx, caller, r.id))
+    return {}
+  }
+
+  listGroups(_: object, call: Call) {
+    return this.db.family(call, async tx => ({ groups: await listGroups(tx) }))
+  }
+
+  createGroup(r: CreateGroupRequest, call: Call) {
+    requireParent(call)
+    return this.db.family(call, tx =>
+      once(tx, call, familyOf(call), rpc.createGroup, r, async () => ({
+        group: await createGroup(tx, r.name, r.memberIds),
+      })),
+    )
+  }
+
+  updateGroup(r: UpdateGroupRequest, call: Call) {
+    requireParent(call)
+    return this.db.family(call, async tx => ({ group: await updateGroup(tx, r) }))
+  }
+
+  async deleteGroup(r: DeleteGroupRequest, call: Call) {
+    requireParent(call)
+    await this.db.family(call, tx => deleteGroup(tx, r.id))
+    return {}
+  }
+
+  createInvitation(r: CreateInvitationRequest, call: Call) {
+    const { memberId } = requireParent(call)
+    return this.db.family(call, tx =>
+      once(tx, call, familyOf(call), rpc.createInvitation, r, () =>
+        createInvitation(tx, memberId, r.role, this.settings.now()),
+      ),
+    )
+  }
+
+  acceptInvitation(r: AcceptInvitationRequest, call: Call) {
+    return acceptInvitation(this.db, accountOf(call), r.code, this.settings.now())
+  }
+
+  listChildren(_: object, call: Call) {
+    return this.db.family(call, async tx => ({ children: await listChildren(tx) }))
+  }
+
+  createChild(r: CreateChildRequest, call: Call) {
+    requireParent(call)
+    return this.db.family(call, tx =>
+      once(tx, call, familyOf(call), rpc.createChild, r, async () => ({
+        child: await createChild(tx, r.name, r.birthDate, this.settings.now()),
+      })),
+    )
+  }
+
+  updateChild(r: UpdateChildRequest, call: Call) {
+    requireParent(call)
+    return this.db.family(call, async tx => ({ child: await updateChild(tx, r, this.settings.now()) }))
+  }
+
+  async deleteChild(r: DeleteChildRequest, call: Call) {
+    requireParent(call)
+    await this.db.family(call, tx => deleteChild(tx, r.id))
+    return {}
+  }
+
+  bootstrap(r: BootstrapRequest, call: Call) {
+    requireService(call, ...operators)
+    return bootstrap(this.db, this.settings.sessions, this.settings.newId, r, this.settings.now())
+  }
+}

@@ -1,0 +1,29 @@
+import { loadConfig, type Env } from '@keepsake/config'
+import { Db } from '@keepsake/db'
+import { eventConsumer, PostgresLog } from '@keepsake/events'
+import { FamilyServiceService } from '@keepsake/proto/family/v1'
+import { runService, ServiceIdentity, type RunningService } from '@keepsake/rpc'
+import { AccessTokens } from './access-token.js'
+import { familyConfig } from './config.js'
+import { FamilyModule } from './family.module.js'
+import { familyResync } from './families.js'
+import { Settings } from './settings.js'
+
+/** Starts the family service: accounts, sessions, families, members, children, consent and plan. */
+export async function startFamily(env: Env): Promise<RunningService> {
+  const config = loadConfig(familyConfig, env)
+  const identity = ServiceIdentity.fromEnv('family', env)
+  const db = new Db(config.KEEPSAKE_DATABASE_URL.reveal(), { name: 'family' })
+  const access = AccessTokens.fromEnv(env, config.KEEPSAKE_ACCESS_TOKEN_MINUTES)
+  const settings = new Settings({ access, sessionDays: config.KEEPSAKE_SESSION_DAYS }, config.KEEPSAKE_PLAN_SETTABLE)
+  return runService({
+    name: 'family',
+    env,
+    identity,
+    module: FamilyModule.with(db, identity, settings),
+    rpc: [FamilyServiceService],
+    strategies: [eventConsumer({ group: 'family', log: new PostgresLog(db), db, resync: [familyResync] })],
+    readiness: () => db.ping(),
+    onClose: () => db.close(),
+  })
+}
