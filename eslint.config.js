@@ -142,6 +142,11 @@ export default tseslint.config(
     rules: { ...hooks.configs.recommended.rules, 'no-console': 'error' },
   },
   {
+    // Declarations describe other people's packages as they are.
+    files: ['**/*.d.ts'],
+    rules: { 'no-restricted-syntax': 'off' },
+  },
+  {
     // Type information is taken from the nearest tsconfig; configuration files have none.
     files: ['**/vite.config.ts', '**/vitest.config.ts'],
     extends: [tseslint.configs.disableTypeChecked],
