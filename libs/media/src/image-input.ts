@@ -115,7 +115,7 @@ async function metadata(file: string, format: ImageFormat): Promise<Metadata> {
     return await sharp(file, { limitInputPixels: false, failOn: 'none' }).metadata()
   } catch (error) {
     const known = failure(error)
-    if (known.reason === 'CORRUPT' && (await isCutOff(file, format))) {
+    if (known.reason !== 'TOO_MANY_PIXELS' && (await isCutOff(file, format))) {
       throw new DecodeFailure('TRUNCATED', undefined, undefined, error)
     }
     throw known
@@ -199,9 +199,7 @@ function failure(error: unknown): DecodeFailure {
       ? 'TOO_LARGE'
       : /premature end|truncated|end of (file|stream|input|data)|unexpected end/i.test(text)
         ? 'TRUNCATED'
-        : /unsupported image format|not (supported|implemented)|unsupported (codec|feature|compression)|compression (scheme|support)/i.test(
-              text,
-            )
+        : /not (supported|implemented)|unsupported (codec|feature|compression)|compression (scheme|support)/i.test(text)
           ? 'UNSUPPORTED_FORMAT'
           : 'CORRUPT'
   return new DecodeFailure(reason, undefined, undefined, error)

@@ -52,7 +52,7 @@ export async function openVideo(file: string, maxPixels: number): Promise<VideoI
   if (sniffed.kind !== 'video') throw refusal(sniffed, 'video')
   const iso = sniffed.format === 'mp4' || sniffed.format === 'mov'
   // A recording that lost its end may well open, but what is missing would be missing for ever.
-  if (iso && (await isCutOff(file, 'mp4'))) throw new DecodeFailure('TRUNCATED')
+  if (await isCutOff(file, iso ? 'mp4' : 'mkv')) throw new DecodeFailure('TRUNCATED')
   const context = new FormatContext()
   try {
     const format = InputFormat.findInputFormat(iso ? 'mov' : 'matroska')
@@ -65,9 +65,6 @@ export async function openVideo(file: string, maxPixels: number): Promise<VideoI
     return await describe(file, sniffed.format, sniffed.contentType, context, maxPixels)
   } catch (error) {
     await context.closeInput().catch(() => undefined)
-    if (!iso && error instanceof DecodeFailure && error.reason === 'CORRUPT' && (await isCutOff(file, 'mkv'))) {
-      throw new DecodeFailure('TRUNCATED', undefined, undefined, error)
-    }
     throw error
   }
 }
