@@ -15,6 +15,8 @@ export interface Rect {
 /** A face with its importance; a registered child weighs more than a passer-by. */
 export interface FramedFace extends Rect {
   weight: number
+  /** When it is seen, for a face in a video; absent: throughout. Seconds. */
+  ranges?: readonly { start: number; end: number }[]
 }
 
 /** A rectangle in whole pixels of the film. */

@@ -66,8 +66,7 @@ export function limit({ left, right }: Stereo, ceiling: number): void {
   const wanted = peaks.map(p => (p > ceiling ? ceiling / p : 1))
   const held = wanted.map((_, i) => Math.min(...wanted.slice(Math.max(0, i - reach), i + reach + 1)))
   // A mean over the same reach never rises above the held minimum it was made from.
-  const smooth = held.map((_, i) => mean(held.slice(Math.max(0, i - reach + 1), i + reach)))
-  const gain = smooth.map((g, i) => Math.min(g, wanted[i] ?? 1, wanted[i + 1] ?? 1, wanted[i - 1] ?? 1))
+  const gain = held.map((_, i) => mean(held.slice(Math.max(0, i - reach + 1), i + reach)))
   for (let i = 0; i < left.length; i++) {
     const at = i / step - 0.5
     const k = Math.max(0, Math.floor(at))

@@ -192,13 +192,16 @@ function itemDraft(item: PlanItem, locale: FilmLocale, film: FilmSize, zoomIn: b
   const isVideo = item.kind === 'video'
   const slotS = (SLOT_BEATS * 60) / bpm
   const second = isVideo && item.video ? bestSecond(item.video, slotS + FADE_FRAMES / FPS) : undefined
+  const startS = second?.startS ?? 0
+  const seen = (f: FramedFace): boolean => f.ranges?.some(r => r.start <= startS + slotS && r.end >= startS) ?? true
+  const faces = item.faces.filter(seen).map(({ ranges: _ranges, ...face }) => face)
   return {
     kind: 'item',
     beats: SLOT_BEATS,
     mediaId: item.mediaId,
     picture: pictureOf(item, isVideo ? 'playback' : 'preview'),
-    ...(isVideo ? { inS: second?.startS ?? 0 } : {}),
-    framing: frameItem({ ...item, zoom: isVideo ? 'none' : zoomIn ? 'in' : 'out' }, film),
+    ...(isVideo ? { inS: startS } : {}),
+    framing: frameItem({ ...item, faces, zoom: isVideo ? 'none' : zoomIn ? 'in' : 'out' }, film),
     ...(stamp ? { text: { place: 'stamp' as const, lines: [{ text: stamp, size: 0.042 }] } } : {}),
     fadeOutFrames: 0,
     reason: second ? `${item.reason}${item.reason ? ' · ' : ''}${second.reason}` : item.reason,

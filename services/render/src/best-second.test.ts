@@ -1,0 +1,26 @@
+import { expect, test } from 'vitest'
+import { bestSecond } from './best-second.js'
+
+const still = { durationS: 10, faces: [], loudness: [], motion: [] }
+
+test('with nothing known the middle of a video is taken', () => {
+  expect(bestSecond(still)).toMatchObject({ startS: 4.5, reason: 'the middle' })
+})
+
+test('a clip shorter than the slot is shown from its start', () => {
+  expect(bestSecond({ ...still, durationS: 0.8 })).toMatchObject({ startS: 0 })
+})
+
+test('a smiling face draws the second to it', () => {
+  const faces = [2, 7].map(atS => ({ atS, size: 0.3, smile: atS === 7 ? 1 : 0, weight: 1 }))
+  const best = bestSecond({ ...still, faces })
+  expect(best.startS).toBeGreaterThan(5.5)
+  expect(best.startS).toBeLessThan(7.5)
+  expect(best.reason).toContain('smiles')
+})
+
+test('a voice draws it where no face is seen, wild motion drives it away', () => {
+  expect(bestSecond({ ...still, loudness: [-70, -70, -70, -20, -70, -70, -70, -70, -70, -70] }).startS).toBe(3)
+  const motion = [0.3, 0.3, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9]
+  expect(bestSecond({ ...still, motion }).startS).toBeLessThanOrEqual(1)
+})
