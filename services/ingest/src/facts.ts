@@ -62,7 +62,7 @@ const MAX_TAGS = 100
 /** A text as people may see it: control characters gone, trimmed, at most 2,000 characters; undefined when nothing is left. */
 export function cleanText(text: unknown): string | undefined {
   if (typeof text !== 'string') return undefined
-  // eslint-disable-next-line no-control-regex -- control characters are what is removed
+
   const clean = text.replace(/[\u0000-\u0008\u000b-\u001f\u007f\u202a-\u202e\u2066-\u2069]/g, '').trim()
   return clean === '' ? undefined : clean.slice(0, MAX_TEXT)
 }

@@ -4,20 +4,14 @@ import { readAppleMakerNote } from './apple-maker-note.js'
 import { earlyReadings, reconyxReading } from './early-cameras.js'
 import { cleanTags, cleanText, defined, validPosition, type MetadataFacts, type Position } from './facts.js'
 import { parseDateTime, parseOffset, wallClock, type ClockReading } from './wall-clock.js'
-import { parseXmp, type Xmp } from './xmp.js'
+import { parseXmp } from './xmp.js'
 import { xmpFacts } from './xmp-facts.js'
 
 /** As much of a file is looked at for metadata. Cameras put it first; a TIFF above this may lose it. */
 export const MAX_METADATA_BYTES = 48 * 1024 * 1024
 
-/** What an image file says about itself. */
-export interface ImageMetadata extends MetadataFacts {
-  /** The embedded packet, for what only some need (motion photos). */
-  readonly xmp?: Xmp
-}
-
 /** Reads the metadata of an image file (JPEG, PNG, WebP, HEIC, AVIF, JXL, TIFF, GIF), at most the first 48 MiB of it. */
-export async function readImageMetadataFile(path: string): Promise<ImageMetadata> {
+export async function readImageMetadataFile(path: string): Promise<MetadataFacts> {
   const file = await open(path, 'r')
   try {
     const { size } = await file.stat()
@@ -30,7 +24,7 @@ export async function readImageMetadataFile(path: string): Promise<ImageMetadata
 }
 
 /** Reads the metadata in an image's bytes. Broken metadata never throws: it says less, in the worst case nothing. */
-export function readImageMetadata(bytes: Buffer): ImageMetadata {
+export function readImageMetadata(bytes: Buffer): MetadataFacts {
   let tags: Groups
   try {
     tags = exifReader.load(bytes, {
@@ -80,7 +74,6 @@ export function readImageMetadata(bytes: Buffer): ImageMetadata {
     // A description written on purpose (XMP) is worth more than the one cameras fill with their brand.
     ...defined({ description: fromXmp?.description ?? meaningful(fromExif.description) }),
     ...(keywords.length > 0 && { tags: keywords }),
-    ...(xmp && { xmp }),
   }
 }
 
@@ -102,7 +95,6 @@ function textOf(tags: Tags, name: string): string | undefined {
 }
 
 function utf8(text: string): string {
-  // eslint-disable-next-line no-control-regex -- the range of a byte
   if (!/^[\x00-\xff]*$/.test(text) || !/[\x80-\xff]/.test(text)) return text
   const decoded = Buffer.from(text, 'latin1').toString('utf8')
   return decoded.includes('\ufffd') ? text : decoded

@@ -1,0 +1,41 @@
+import type { Db } from '@keepsake/db'
+import type { Media, ObjectStore } from '@keepsake/media'
+import type { Places } from './places.js'
+
+/** What ingest must know of a family to date and name its items. */
+export interface FamilySettings {
+  /** IANA name. */
+  readonly timeZone: string
+  readonly locale: string
+}
+
+/** Limits and times that operators may set. */
+export interface Knobs {
+  /** Bytes. */
+  readonly maxUpload: number
+  readonly leaseMs: number
+  readonly uploadMs: number
+}
+
+/** What the parts of ingest work with. Clocks are passed in. */
+export interface Deps {
+  readonly db: Db
+  readonly objects: ObjectStore
+  readonly media: Media
+  readonly places: Places
+  readonly knobs: Knobs
+  /** Of a family; remembered for a while. Rejects while the family service is away. */
+  settings(familyId: string): Promise<FamilySettings>
+  /** Tells album of a new item so that it can be read at once; never rejects: the event says the same later. */
+  register(familyId: string, mediaId: string): Promise<void>
+  /** The rotation that a person gave an item, degrees clockwise; undefined when album does not know the item. */
+  rotation(familyId: string, mediaIds: readonly string[]): Promise<ReadonlyMap<string, number>>
+  /** Epoch ms. */
+  now(): number
+}
+
+/** The prefix under which everything of an item lies. */
+export const mediaPrefix = (familyId: string, mediaId: string) => `families/${familyId}/media/${mediaId}/`
+
+/** The prefix of an upload's parts. */
+export const uploadPrefix = (familyId: string, uploadId: string) => `families/${familyId}/uploads/${uploadId}/`

@@ -1,0 +1,332 @@
+import { readFile } from 'node:fs/promises'
+import { publish, MediaAccepted, MediaIngested } from '@keepsake/events'
+import { sql, type FamilyTx } from '@keepsake/db'
+import type { Sniffed } from '@keepsake/media'
+import type { FinishUploadResponse } from '@keepsake/proto/ingest/v1'
+import { familyOf, type Call } from '@keepsake/rpc'
+import { logger } from '@keepsake/telemetry'
+import { mediaPrefix, uploadPrefix, type Deps, type FamilySettings } from './deps.js'
+import { describeItem, takenAt, type Embedded } from './describe.js'
+import { refuse } from './errors.js'
+import type { MetadataFacts } from './facts.js'
+import { readImageMetadataFile } from './image-metadata.js'
+import { findItem, saveDescription, sidecarsOf, type ItemRow, type Kind } from './item.js'
+import { isDated } from './capture-time.js'
+import { isLivePair, liveStem, type Clip, type Half } from './live-photo.js'
+import { readQuickTime } from './quick-time.js'
+import { MAX_SIDECAR_BYTES, mayBeSidecar, parseSidecar, sidecarTarget, stemOf } from './sidecar.js'
+import { addPath, ownUpload, type UploadRow } from './upload.js'
+
+const log = logger('ingest')
+
+/** What a complete file turned out to be. */
+type Arrival =
+  | { is: 'sidecar'; facts: MetadataFacts | undefined }
+  | {
+      is: 'item'
+      kind: Kind
+      contentType: string
+      embedded: Embedded
+      contentIdentifier?: string | undefined
+      durationS: number
+    }
+
+interface Composed {
+  key: string
+  size: number
+  sha256: string
+}
+
+/**
+ * Makes an item of a complete upload, or names the one it belongs to: the same bytes, the other half of a live photo, what a sidecar is
+ * beside. Whatever order the files come in, one item comes out. Calling it again answers the same; after a crash it starts over.
+ */
+export async function finishUpload(deps: Deps, id: string, call: Call): Promise<FinishUploadResponse> {
+  const familyId = familyOf(call)
+  const upload = await deps.db.family(call, tx => ownUpload(deps, tx, id, call, false))
+  if (upload.state === 'finished') return outcome(upload)
+  if (upload.state === 'terminated') throw refuse('UPLOAD_TERMINATED')
+  if (upload.position !== upload.size) throw refuse('UPLOAD_INCOMPLETE', { offset: String(upload.position) })
+
+  // The upload's id becomes the item's, so a second try composes to the same place.
+  const composed = await compose(deps, familyId, upload, call.signal)
+  const arrival = await deps.objects.withFile(composed.key, path => look(deps, path, upload.fileName, composed.size), {
+    signal: call.signal,
+  })
+  const settings = await deps.settings(familyId)
+  const { timeZone } = settings
+
+  const finished = await deps.db.family(call, async tx => {
+    // Everything that may turn out to be one item takes the same locks, always in the same order.
+    for (const lock of locksOf(tx.familyId, upload, arrival, composed.sha256).sort()) {
+      await tx.maybe(sql`select pg_advisory_xact_lock(hashtextextended(${lock}, 7305010))`)
+    }
+    const current = await ownUpload(deps, tx, id, call, true)
+    if (current.state !== 'open') return current
+    if (arrival.is === 'sidecar') {
+      const mediaId = arrival.facts && (await attachSidecar(deps, tx, upload, arrival.facts, settings))
+      return close(tx, id, mediaId, false, true)
+    }
+    const known = await tx.maybe<{ mediaId: string }>(sql`
+      select media_id from ingest.contents where family_id = ${tx.familyId} and sha256 = ${composed.sha256}`)
+    if (known) {
+      await addPath(tx, tx.familyId, known.mediaId, upload)
+      return close(tx, id, known.mediaId, true, false)
+    }
+    const half = asHalf(arrival, upload, timeZone, deps.now())
+    const partner = half && (await findPartner(tx, half, arrival, upload, timeZone, deps.now()))
+    if (partner) {
+      await join(deps, tx, partner, arrival, composed, upload)
+      return close(tx, id, partner.id, false, true)
+    }
+    await insertItem(deps, tx, upload, arrival, composed, timeZone)
+    return close(tx, id, id, false, false)
+  })
+
+  await sweepUpload(deps, familyId, finished).catch((error: unknown) =>
+    log.warn({ err: error, uploadId: id }, 'parts of a finished upload stay until the next sweep'),
+  )
+  if (finished.mediaId !== null) await deps.register(familyId, finished.mediaId)
+  return outcome(finished)
+}
+
+/** Removes what a finished upload leaves: its parts, and the composed bytes where another item has them. */
+export async function sweepUpload(
+  deps: Deps,
+  familyId: string,
+  upload: Pick<UploadRow, 'id' | 'mediaId' | 'state'>,
+): Promise<void> {
+  await deps.objects.removePrefix(uploadPrefix(familyId, upload.id))
+  if (upload.mediaId !== upload.id) await deps.objects.removePrefix(mediaPrefix(familyId, upload.id))
+  await deps.db.family(familyId, tx =>
+    tx.changed(sql`update ingest.uploads set swept = true where family_id = ${familyId} and id = ${upload.id}`),
+  )
+}
+
+const outcome = (row: UploadRow): FinishUploadResponse => ({
+  mediaId: row.mediaId ?? '',
+  duplicate: row.duplicate,
+  joined: row.joined,
+})
+
+async function compose(deps: Deps, familyId: string, upload: UploadRow, signal: AbortSignal): Promise<Composed> {
+  const key = `${mediaPrefix(familyId, upload.id)}original`
+  const parts = await deps.db.family(familyId, tx =>
+    tx.many<{ key: string }>(sql`
+      select key from ingest.upload_parts where family_id = ${familyId} and upload_id = ${upload.id} order by position`),
+  )
+  const contentType = 'application/octet-stream'
+  const stored =
+    parts.length === 0
+      ? await deps.objects.put(key, Buffer.alloc(0), { contentType, signal })
+      : await deps.objects.compose(
+          parts.map(p => p.key),
+          key,
+          { contentType, signal },
+        )
+  if (stored.size !== upload.size) throw refuse('UPLOAD_INCOMPLETE', { offset: String(stored.size) })
+  return { key, ...stored }
+}
+
+/** Looks at a complete file just enough to know what it belongs to. Broken files are items too: working on them says what is wrong. */
+async function look(deps: Deps, path: string, fileName: string, size: number): Promise<Arrival> {
+  const sniffed: Sniffed = size === 0 ? { kind: 'empty' } : await deps.media.sniff(path)
+  if (mayBeSidecar(fileName) && sniffed.kind !== 'image' && sniffed.kind !== 'video') {
+    return {
+      is: 'sidecar',
+      facts: size <= MAX_SIDECAR_BYTES ? parseSidecar(fileName, await readFile(path)) : undefined,
+    }
+  }
+  if (sniffed.kind === 'video') {
+    const { contentIdentifier, ...video } = await readQuickTime(path)
+    return {
+      is: 'item',
+      kind: 'video',
+      contentType: sniffed.contentType,
+      embedded: { facts: { readings: [] }, video },
+      contentIdentifier,
+      durationS: video.durationS ?? 0,
+    }
+  }
+  if (sniffed.kind === 'image') {
+    const facts = await readImageMetadataFile(path)
+    return {
+      is: 'item',
+      kind: 'photo',
+      contentType: sniffed.contentType,
+      embedded: { facts },
+      contentIdentifier: facts.contentIdentifier,
+      durationS: 0,
+    }
+  }
+  const contentType = 'contentType' in sniffed ? sniffed.contentType : 'application/octet-stream'
+  return { is: 'item', kind: 'photo', contentType, embedded: { facts: { readings: [] } }, durationS: 0 }
+}
+
+function locksOf(familyId: string, upload: UploadRow, arrival: Arrival, sha256: string): string[] {
+  const beside = (stem: string) => `beside ${familyId} ${upload.scope} ${upload.folder ?? ''} ${stem}`
+  if (arrival.is === 'sidecar') {
+    const target = sidecarTarget(upload.fileName)
+    return [...new Set([beside(liveStem(target)), beside(liveStem(stemOf(target)))])]
+  }
+  return [
+    `content ${familyId} ${sha256}`,
+    ...(arrival.contentIdentifier ? [`live ${familyId} ${arrival.contentIdentifier}`] : []),
+    ...new Set([beside(liveStem(upload.fileName)), beside(stemOf(upload.fileName))]),
+  ]
+}
+
+const close = (tx: FamilyTx, id: string, mediaId: string | undefined, duplicate: boolean, joined: boolean) =>
+  tx.one<UploadRow>(sql`
+    update ingest.uploads set state = 'finished', lease = null, media_id = ${mediaId}, duplicate = ${duplicate}, joined = ${joined}
+    where family_id = ${tx.familyId} and id = ${id} returning *`)
+
+async function insertItem(
+  deps: Deps,
+  tx: FamilyTx,
+  upload: UploadRow,
+  arrival: Arrival & { is: 'item' },
+  composed: Composed,
+  timeZone: string,
+): Promise<void> {
+  const taken = takenAt(arrival.embedded, undefined, originOf(upload), timeZone, deps.now())
+  const { at, ...rest } = taken
+  await tx.changed(sql`
+    insert into ingest.media (family_id, id, kind, file_name, content_type, size, sha256, original_key, taken_at, dated, taken,
+      content_identifier, burst_id, embedded, last_modified, audience, collections, uploaded_by)
+    values (${tx.familyId}, ${upload.id}, ${arrival.kind}, ${upload.fileName}, ${arrival.contentType}, ${composed.size}, ${composed.sha256},
+      ${composed.key}, ${at}, ${isDated(taken)}, ${sql.json(rest)}, ${arrival.contentIdentifier}, ${arrival.embedded.facts.burstId},
+      ${sql.json(arrival.embedded)}, ${upload.lastModified}, ${upload.audience}, ${upload.collections}, ${upload.memberId})`)
+  await tx.changed(sql`
+    insert into ingest.contents (family_id, sha256, media_id) values (${tx.familyId}, ${composed.sha256}, ${upload.id})`)
+  await addPath(tx, tx.familyId, upload.id, upload)
+  await publish(tx, MediaAccepted, { mediaId: upload.id, version: 1 })
+}
+
+const originOf = (from: { fileName: string; lastModified: Date | null }) => ({
+  fileName: from.fileName,
+  lastModifiedMs: from.lastModified?.getTime(),
+})
+
+/** Keeps what a sidecar says, and tells it of the items it is beside. Their work may not be done yet: it asks again before it ends. */
+async function attachSidecar(
+  deps: Deps,
+  tx: FamilyTx,
+  upload: UploadRow,
+  facts: MetadataFacts,
+  settings: FamilySettings,
+): Promise<string | undefined> {
+  const folder = upload.folder ?? ''
+  const target = sidecarTarget(upload.fileName)
+  await tx.changed(sql`
+    insert into ingest.sidecars (family_id, scope, folder, name, target, facts)
+    values (${tx.familyId}, ${upload.scope}, ${folder}, ${upload.fileName.toLowerCase()}, ${target}, ${sql.json(facts)})
+    on conflict (family_id, scope, folder, name) do update set facts = excluded.facts, received_at = now()`)
+  const beside = await tx.many<{ mediaId: string }>(sql`
+    select distinct media_id from ingest.paths
+    where family_id = ${tx.familyId} and scope = ${upload.scope} and folder = ${folder} and (name = ${target} or stem = ${target})
+    order by media_id`)
+  for (const { mediaId } of beside) {
+    const item = await findItem(tx, mediaId, true)
+    if (!item || item.state !== 'ready') continue
+    const described = await describeItem(
+      item.embedded,
+      await sidecarsOf(tx, mediaId),
+      originOf(item),
+      settings,
+      deps.places,
+      deps.now(),
+    )
+    await saveDescription(tx, mediaId, described)
+    const { version } = await tx.one<{ version: number }>(sql`
+      update ingest.media set version = version + 1 where family_id = ${tx.familyId} and id = ${mediaId} returning version`)
+    await publish(tx, MediaIngested, { mediaId, version, kind: item.kind })
+  }
+  return beside[0]?.mediaId
+}
+
+/** A file as one half of a live photo; undefined when it cannot be one. */
+function asHalf(
+  arrival: Arrival & { is: 'item' },
+  upload: UploadRow,
+  timeZone: string,
+  nowMs: number,
+): Clip | undefined {
+  if (arrival.kind === 'photo' && !arrival.contentType.startsWith('image/')) return undefined
+  const taken = takenAt(arrival.embedded, undefined, originOf(upload), timeZone, nowMs)
+  return {
+    id: upload.id,
+    fileName: upload.fileName,
+    folder: upload.folder ?? undefined,
+    scope: upload.scope,
+    contentIdentifier: arrival.contentIdentifier,
+    at: taken.at.getTime(),
+    dated: isDated(taken),
+    durationS: arrival.durationS,
+  }
+}
+
+async function findPartner(
+  tx: FamilyTx,
+  half: Clip,
+  arrival: Arrival & { is: 'item' },
+  upload: UploadRow,
+  timeZone: string,
+  nowMs: number,
+): Promise<ItemRow | undefined> {
+  const wanted = arrival.kind === 'photo' ? 'video' : 'photo'
+  const candidates = await tx.many<ItemRow & { name: string | null }>(sql`
+    select m.*, p.name from ingest.media m
+    left join ingest.paths p on p.family_id = m.family_id and p.media_id = m.id and p.scope = ${upload.scope}
+      and p.folder = ${upload.folder ?? ''} and p.live_stem = ${liveStem(upload.fileName)}
+    where m.family_id = ${tx.familyId} and m.kind = ${wanted} and m.clip_key is null
+      and (m.content_identifier = ${half.contentIdentifier} or (p.media_id is not null and ${upload.folder !== null}))
+    order by m.content_identifier is distinct from ${half.contentIdentifier}, m.id
+    for update of m`)
+  return candidates.find(row => {
+    const taken = takenAt(row.embedded, undefined, originOf(row), timeZone, nowMs)
+    const other: Half = {
+      id: row.id,
+      fileName: row.name ?? row.fileName,
+      folder: row.name === null ? undefined : half.folder,
+      scope: half.scope,
+      contentIdentifier: row.contentIdentifier ?? undefined,
+      at: taken.at.getTime(),
+      dated: isDated(taken),
+    }
+    return wanted === 'photo'
+      ? isLivePair(other, half)
+      : isLivePair(half, { ...other, durationS: row.embedded.video?.durationS ?? 0 })
+  })
+}
+
+/** Puts the second half to the first: the item keeps its id, the still becomes the original, and work begins again. */
+async function join(
+  deps: Deps,
+  tx: FamilyTx,
+  partner: ItemRow,
+  arrival: Arrival & { is: 'item' },
+  composed: Composed,
+  upload: UploadRow,
+): Promise<void> {
+  const still = arrival.kind === 'photo'
+  const key = `${mediaPrefix(tx.familyId, partner.id)}${still ? 'still' : 'clip'}-${upload.id}`
+  await deps.objects.compose([composed.key], key, { contentType: arrival.contentType })
+  const embedded: Embedded = still
+    ? { facts: arrival.embedded.facts, ...(partner.embedded.video && { video: partner.embedded.video }) }
+    : { facts: partner.embedded.facts, ...(arrival.embedded.video && { video: arrival.embedded.video }) }
+  const halves = still
+    ? sql`original_key = ${key}, clip_key = ${partner.originalKey}, file_name = ${upload.fileName}, content_type = ${arrival.contentType},
+        size = ${composed.size}, sha256 = ${composed.sha256}, burst_id = ${arrival.embedded.facts.burstId},
+        last_modified = ${upload.lastModified}`
+    : sql`clip_key = ${key}`
+  const { version } = await tx.one<{ version: number }>(sql`
+    update ingest.media set ${halves}, kind = 'live', clip_uploaded = true, state = 'pending', failure_code = null, failure_message = null,
+      version = version + 1, embedded = ${sql.json(embedded)}, changed_at = now(),
+      content_identifier = coalesce(content_identifier, ${arrival.contentIdentifier})
+    where family_id = ${tx.familyId} and id = ${partner.id} returning version`)
+  await tx.changed(sql`
+    insert into ingest.contents (family_id, sha256, media_id) values (${tx.familyId}, ${composed.sha256}, ${partner.id})`)
+  await addPath(tx, tx.familyId, partner.id, upload)
+  await publish(tx, MediaAccepted, { mediaId: partner.id, version })
+}

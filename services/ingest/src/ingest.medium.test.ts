@@ -1,0 +1,336 @@
+import { createHash, randomUUID } from 'node:crypto'
+import { join } from 'node:path'
+import { MediaChanged, MediaRemoved, publish } from '@keepsake/events'
+import { sharedData, skipUnless, until } from '@keepsake/testing'
+import sharp from 'sharp'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { DuplicateGroups, getMedia, getProgress, retryMedia } from './catalogue.js'
+import { countStored } from './erase.js'
+import { finishUpload } from './finish.js'
+import { sweep } from './sweep.js'
+import { beginPart, commitPart, createUpload, getUpload, terminateUpload } from './upload.js'
+import { openHarness, uploadRequest, writePart, type Harness } from './testing/harness.js'
+
+/** A picture with detail; another seed, another picture. */
+async function picture(
+  seed: number,
+  over: { exif?: Record<string, string>; size?: [number, number] } = {},
+): Promise<Buffer> {
+  const [width, height] = over.size ?? [640, 480]
+  const data = Buffer.alloc(width * height * 3)
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) {
+      const i = (y * width + x) * 3
+      const cell = createHash('md5')
+        .update(`${seed}/${Math.floor((x * 12) / width)}/${Math.floor((y * 12) / height)}`)
+        .digest()
+      data[i] = cell[0]!
+      data[i + 1] = cell[1]!
+      data[i + 2] = cell[2]!
+    }
+  }
+  const image = sharp(data, { raw: { width, height, channels: 3 } })
+  return (over.exif ? image.withExif({ IFD2: over.exif }) : image).jpeg({ quality: 92 }).toBuffer()
+}
+
+let h: Harness
+beforeAll(async () => {
+  h = await openHarness()
+}, 120_000)
+afterAll(() => h.close())
+
+describe('uploads', () => {
+  test('go on where they broke off, for one writer at a time', async () => {
+    const bytes = await picture(1)
+    const call = h.call()
+    const { id, state } = await createUpload(h.context, uploadRequest(bytes.length), call)
+    expect(state).toBe('open')
+    await writePart(h, id, bytes.subarray(0, 1000))
+    const first = await beginPart(h.context, id, 1000, call)
+    await expect(beginPart(h.context, id, 1000, call)).rejects.toMatchObject({ reason: 'UPLOAD_BUSY', retryable: true })
+    // the connection broke: a short part is kept
+    await h.objects.put(first.key, bytes.subarray(1000, 1500), { contentType: 'application/octet-stream' })
+    expect((await commitPart(h.context, id, first.lease, 500, call)).offset).toBe(1500)
+    await expect(beginPart(h.context, id, 1000, call)).rejects.toMatchObject({
+      reason: 'UPLOAD_OFFSET_MISMATCH',
+      details: { offset: '1500' },
+    })
+    await expect(finishUpload(h.context, id, call)).rejects.toMatchObject({ reason: 'UPLOAD_INCOMPLETE' })
+    await writePart(h, id, bytes.subarray(1500))
+    const done = await finishUpload(h.context, id, call)
+    expect(done).toEqual({ mediaId: id, duplicate: false, joined: false })
+    expect(await finishUpload(h.context, id, call)).toEqual(done)
+    const item = await h.item(id)
+    expect(item.sha256).toBe(createHash('sha256').update(bytes).digest('hex'))
+    expect(h.registered).toContain(id)
+    expect(await h.objects.list(`families/${h.familyId}/uploads/${id}/`)[Symbol.asyncIterator]().next()).toMatchObject({
+      done: true,
+    })
+  })
+
+  test('a lease that ran out may be taken over, and then its late writer is refused', async () => {
+    const call = h.call()
+    const { id } = await createUpload(h.context, uploadRequest(10), call)
+    const slow = await beginPart(h.context, id, 0, call)
+    await h.database.rows("update ingest.uploads set lease_until = now() - interval '1 second' where id = $1", [id])
+    const next = await beginPart(h.context, id, 0, call)
+    expect(next.key).not.toBe(slow.key)
+    await expect(commitPart(h.context, id, slow.lease, 5, call)).rejects.toMatchObject({ reason: 'UPLOAD_LEASE_LOST' })
+    await expect(commitPart(h.context, id, next.lease, 11, call)).rejects.toMatchObject({ reason: 'PART_TOO_LARGE' })
+    expect((await commitPart(h.context, id, next.lease, 10, call)).offset).toBe(10)
+  })
+
+  test('belong to the member who began them', async () => {
+    const { id } = await createUpload(h.context, uploadRequest(10), h.call())
+    await expect(getUpload(h.context, id, h.call(randomUUID()))).rejects.toMatchObject({ reason: 'UPLOAD_NOT_FOUND' })
+    await expect(getUpload(h.context, 'nonsense', h.call())).rejects.toMatchObject({ reason: 'UPLOAD_NOT_FOUND' })
+  })
+
+  test('are refused when too large or without a usable name', async () => {
+    const create = (size: number, fileName: string, audience = '') =>
+      createUpload(h.context, uploadRequest(size, { fileName, audience }), h.call())
+    await expect(create(2e9, 'a.jpg')).rejects.toMatchObject({ reason: 'UPLOAD_TOO_LARGE' })
+    await expect(create(-1, 'a.jpg')).rejects.toMatchObject({ reason: 'UPLOAD_SIZE_INVALID' })
+    for (const name of ['', '..', 'a\0.jpg', '/', '\u202e'])
+      await expect(create(1, name)).rejects.toMatchObject({ reason: 'FILE_NAME_INVALID' })
+    await expect(create(1, 'a.jpg', '{"kind":"world"}')).rejects.toMatchObject({ reason: 'AUDIENCE_INVALID' })
+    expect((await create(1, '../../etc/gpj\u202e.exe\u0007.jpg')).fileName).toBe('gpj.exe.jpg')
+  })
+
+  test('can be given up; expired ones are swept with their bytes', async () => {
+    const call = h.call()
+    const given = await createUpload(h.context, uploadRequest(10), call)
+    await writePart(h, given.id, Buffer.alloc(5))
+    await terminateUpload(h.context, given.id, call)
+    await expect(beginPart(h.context, given.id, 5, call)).rejects.toMatchObject({ reason: 'UPLOAD_TERMINATED' })
+    const old = await createUpload(h.context, uploadRequest(10), call)
+    await writePart(h, old.id, Buffer.alloc(5))
+    await h.database.rows("update ingest.uploads set expires_at = now() - interval '1 second' where id = $1", [old.id])
+    await expect(getUpload(h.context, old.id, call)).rejects.toMatchObject({ reason: 'UPLOAD_EXPIRED' })
+    await sweep(h.context)
+    for (const { id } of [given, old]) {
+      for await (const entry of h.objects.list(`families/${h.familyId}/uploads/${id}/`))
+        throw new Error(`left behind: ${entry.key}`)
+    }
+  })
+
+  test('of the same bytes are one item, also when they finish at once, and it can be said before a byte is sent', async () => {
+    const bytes = await picture(2)
+    const all = await Promise.all([1, 2, 3, 4].map(() => h.upload(bytes)))
+    expect(new Set(all.map(a => a.mediaId)).size).toBe(1)
+    expect(all.filter(a => a.duplicate)).toHaveLength(3)
+    const sha256 = createHash('sha256').update(bytes).digest('hex')
+    const known = await createUpload(h.context, uploadRequest(bytes.length, { sha256 }), h.call())
+    expect(known).toMatchObject({ state: 'finished', duplicate: true, mediaId: all[0]?.mediaId })
+    const rows = await h.database.rows("select 1 from events.outbox where topic = 'media.accepted' and key = $1", [
+      all[0]?.mediaId,
+    ])
+    expect(rows).toHaveLength(1)
+    const objects = (await countStored(h.context, h.familyId, all.map(a => a.mediaId).slice(0, 1))).objects
+    expect(objects).toBe(1)
+  })
+})
+
+describe('work', () => {
+  beforeAll(() => h.startWork())
+  afterAll(() => h.stopWork())
+
+  test('makes an item ready: time, size, renditions, quality', async () => {
+    const bytes = await picture(3, { exif: { DateTimeOriginal: '2019:03:21 11:04:22', SubSecTimeOriginal: '348' } })
+    const { mediaId } = await h.upload(bytes, {
+      fileName: 'IMG_3.jpg',
+      collections: ['Crete'],
+      audience: '{"kind":"parents"}',
+    })
+    await h.settled()
+    const item = await h.item(mediaId)
+    expect(item).toMatchObject({
+      state: 'ready',
+      kind: 'photo',
+      width: 640,
+      height: 480,
+      contentType: 'image/jpeg',
+      collections: ['Crete'],
+      audience: '{"kind":"parents"}',
+    })
+    expect(item.taken).toMatchObject({
+      at: new Date('2019-03-21T02:04:22.348Z'),
+      offsetMinutes: 540,
+      precision: 'exact',
+      source: 'exif',
+      offsetSource: 'family',
+      timeZone: 'Asia/Tokyo',
+    })
+    expect(item.blurHash).not.toBe('')
+    expect(item.perceptualHash).toMatch(/^[0-9a-f]{16}$/)
+    expect(item.quality?.overall).toBeGreaterThan(0)
+    for (const key of [item.thumbnailKey, item.previewKey, item.originalKey])
+      expect(await h.objects.stat(key)).toBeDefined()
+    const preview = await sharp(await read(h, item.previewKey)).metadata()
+    expect([preview.format, preview.width, preview.exif]).toEqual(['webp', 640, undefined])
+    expect(
+      await h.database.rows("select 1 from events.outbox where topic = 'media.ingested' and key = $1", [mediaId]),
+    ).toHaveLength(1)
+  })
+
+  test('broken files end in a clear state, their neighbours are ready, and they can be retried', async () => {
+    const whole = await picture(4)
+    const broken: Record<string, [Buffer, string]> = {
+      empty: [Buffer.alloc(0), 'EMPTY_FILE'],
+      text: [Buffer.from('just some words, no picture'), 'NOT_MEDIA'],
+      zip: [Buffer.concat([Buffer.from('PK\x03\x04'), Buffer.alloc(200, 7)]), 'NOT_MEDIA'],
+      truncated: [whole.subarray(0, 150), 'TRUNCATED'],
+    }
+    const ids = new Map<string, string>()
+    for (const [name, [bytes]] of Object.entries(broken))
+      ids.set(name, (await h.upload(bytes, { fileName: `${name}.jpg` })).mediaId)
+    const neighbour = await h.upload(whole)
+    await h.settled()
+    for (const [name, [, code]] of Object.entries(broken)) {
+      const item = await h.item(ids.get(name) ?? '')
+      expect([name, item.state, item.failureCode]).toEqual([name, 'failed', code])
+      expect(item.failureMessage).toMatch(/^[A-Z].*\.$/)
+      expect(await h.objects.stat(item.originalKey)).toBeDefined()
+    }
+    expect((await h.item(neighbour.mediaId)).state).toBe('ready')
+    const again = ids.get('text') ?? ''
+    await retryMedia(h.context, again, h.call())
+    await h.settled()
+    expect(await h.item(again)).toMatchObject({ state: 'failed', version: 2 })
+    await expect(retryMedia(h.context, neighbour.mediaId, h.call())).rejects.toMatchObject({
+      reason: 'MEDIA_NOT_FAILED',
+    })
+  })
+
+  test.each(['before', 'after'])('a sidecar that comes %s its item says the same', async order => {
+    const importId = `sidecars ${order}`
+    const at = (name: string) => ({ fileName: name, relativePath: `Crete/${name}`, importId })
+    const xmp = Buffer.from(
+      '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF><rdf:Description xmp:Rating="4" photoshop:DateCreated="1985-07-02T10:00:00+03:00" exif:GPSLatitude="35,20.4N" exif:GPSLongitude="25,8.04E"/></rdf:RDF></x:xmpmeta>',
+    )
+    const bytes = await picture(order === 'before' ? 5 : 6)
+    if (order === 'before')
+      expect(await h.upload(xmp, at('scan.xmp'))).toEqual({ mediaId: '', duplicate: false, joined: true })
+    const { mediaId } = await h.upload(bytes, at('scan.jpg'))
+    if (order === 'after') {
+      await h.settled()
+      expect((await h.item(mediaId)).taken?.source).toBe('file-date')
+      expect(await h.upload(xmp, at('scan.xmp'))).toEqual({ mediaId, duplicate: false, joined: true })
+    }
+    await h.settled()
+    const item = await h.item(mediaId)
+    expect(item.taken).toMatchObject({ at: new Date('1985-07-02T07:00:00Z'), offsetMinutes: 180, source: 'sidecar' })
+    expect(item.stars).toBe(4)
+    expect(item.place).toMatchObject({ city: 'Irákleion', countryCode: 'GR' })
+  })
+
+  test('JSON that is no sidecar is no item either', async () => {
+    expect(await h.upload(Buffer.from('{"a":1}'), { fileName: 'a.jpg.json' })).toEqual({
+      mediaId: '',
+      duplicate: false,
+      joined: true,
+    })
+  })
+
+  test('a corrected rotation turns the renditions, once', async () => {
+    const { mediaId } = await h.upload(await picture(7, { size: [600, 400] }))
+    await h.settled()
+    h.rotations.set(mediaId, 90)
+    await h.db.family(h.familyId, tx =>
+      publish(tx, MediaChanged, { mediaIds: [mediaId], version: 1, what: ['rotation'] }),
+    )
+    await until(async () => (await h.item(mediaId)).rotation === 90, { deadlineMs: 30_000 })
+    const item = await h.item(mediaId)
+    expect(item).toMatchObject({ state: 'ready', width: 400, height: 600, version: 2 })
+    const thumbnail = await sharp(await read(h, item.thumbnailKey)).metadata()
+    expect(thumbnail.height).toBeGreaterThan(thumbnail.width)
+  })
+
+  test('bursts and near duplicates are groups', async () => {
+    const at = (time: string) => ({ DateTimeOriginal: `2020:05:05 10:00:${time}` })
+    const one = await h.upload(await picture(8, { exif: at('01') }))
+    const two = await h.upload(await picture(8, { exif: at('02') }))
+    const copy = await h.upload(await picture(8, { size: [320, 240] }))
+    await h.settled()
+    const groups = await new DuplicateGroups(h.context).list([one.mediaId], h.call())
+    expect(groups).toHaveLength(1)
+    expect(groups[0]?.kind).toBe('burst')
+    expect([...(groups[0]?.mediaIds ?? [])].sort()).toEqual([one.mediaId, two.mediaId, copy.mediaId].sort())
+  })
+
+  test('erasing removes every byte and every row, and a late event brings nothing back', async () => {
+    const bytes = await picture(9)
+    const { mediaId } = await h.upload(bytes, { relativePath: 'e/x.jpg', importId: 'e', fileName: 'x.jpg' })
+    await h.settled()
+    expect((await countStored(h.context, h.familyId, [mediaId])).objects).toBe(3)
+    await h.db.family(h.familyId, tx => publish(tx, MediaRemoved, { mediaIds: [mediaId], version: 1, how: 'erased' }))
+    await until(async () => (await getMedia(h.context, [mediaId], h.call())).length === 0, { deadlineMs: 30_000 })
+    await until(async () => (await countStored(h.context, h.familyId, [mediaId])).objects === 0, { deadlineMs: 30_000 })
+    expect(await countStored(h.context, h.familyId, [mediaId])).toEqual({ rows: 0, objects: 0 })
+    const again = await h.upload(bytes)
+    expect(again).toMatchObject({ duplicate: false })
+    expect(again.mediaId).not.toBe(mediaId)
+    await h.settled()
+  })
+})
+
+const pigallery = sharedData('pigallery2')
+skipUnless(pigallery, '../shared/data/pigallery2 is missing').describe('live photos', () => {
+  const still = join(pigallery ?? '', 'test_assets/live_photo/IMG_7943.HEIC')
+  const clip = join(pigallery ?? '', 'test_assets/live_photo/IMG_7943_HEVC.MOV')
+  test.each([
+    ['the still', 'its clip', [still, clip]],
+    ['the clip', 'its still', [clip, still]],
+  ])(
+    '%s first, then %s: one item',
+    async (_, __, files) => {
+      const own = await openHarness({ timeZone: 'Europe/Prague', locale: 'en' })
+      try {
+        await own.startWork()
+        const first = await own.uploadFile(files[0] ?? '')
+        await own.settled()
+        const second = await own.uploadFile(files[1] ?? '')
+        expect(second).toEqual({ mediaId: first.mediaId, duplicate: false, joined: true })
+        await own.settled()
+        const item = await own.item(first.mediaId)
+        expect(item).toMatchObject({
+          state: 'ready',
+          kind: 'live',
+          fileName: 'IMG_7943.HEIC',
+          contentType: 'image/heic',
+        })
+        expect(item.duration).toBeCloseTo(1.93, 1)
+        expect(item.taken).toMatchObject({ at: new Date('2026-03-23T14:57:20.001Z'), source: 'exif' })
+        for (const key of [item.originalKey, item.clipKey, item.playbackKey, item.previewKey])
+          expect(await own.objects.stat(key)).toBeDefined()
+        expect((await own.objects.stat(item.originalKey))?.size).toBe(item.size)
+        expect(await getProgress(own.context, own.call())).toMatchObject({ total: 1, ready: 1 })
+        // either half once more is the same item
+        for (const file of files)
+          expect(await own.uploadFile(file)).toEqual({ mediaId: first.mediaId, duplicate: true, joined: false })
+      } finally {
+        await own.close()
+      }
+    },
+    120_000,
+  )
+
+  test('both halves at once: one item', async () => {
+    const own = await openHarness()
+    try {
+      const done = await Promise.all([own.uploadFile(still), own.uploadFile(clip)])
+      expect(new Set(done.map(d => d.mediaId)).size).toBe(1)
+      await own.startWork()
+      await own.settled()
+      expect(await own.item(done[0]?.mediaId ?? '')).toMatchObject({ state: 'ready', kind: 'live' })
+    } finally {
+      await own.close()
+    }
+  }, 120_000)
+})
+
+async function read(harness: Harness, key: string): Promise<Buffer> {
+  const chunks: Buffer[] = []
+  for await (const chunk of await harness.objects.get(key)) chunks.push(chunk as Buffer)
+  return Buffer.concat(chunks)
+}

@@ -1,0 +1,369 @@
+import { createReadStream } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { sql, type FamilyTx } from '@keepsake/db'
+import { isGone, MediaFailed, MediaIngested, publish, type EventContext } from '@keepsake/events'
+import {
+  isMediaFailure,
+  mediaError,
+  type Loudness,
+  type RenderedImage,
+  type RgbImage,
+  type Rotation,
+  type VideoProbe,
+} from '@keepsake/media'
+import { KeepsakeError } from '@keepsake/rpc'
+import { metrics } from '@keepsake/telemetry'
+import { mediaPrefix, type Deps } from './deps.js'
+import { describeItem, type Embedded, type VideoFacts } from './describe.js'
+import { itemFailures } from './errors.js'
+import { defined, validPosition } from './facts.js'
+import { findItem, saveDescription, sidecarsOf, type ItemRow, type Kind, type Rendered } from './item.js'
+import { mundaneMark } from './marks.js'
+import { qualityMarks } from './quality.js'
+import type { Semaphore } from './semaphore.js'
+
+/** Tries of an event after which a trouble that is not the file's becomes the item's state, so that nothing stays pending for ever. */
+const LAST_ATTEMPT = 6
+
+const worked = metrics.declare({
+  name: 'ingest_work_duration',
+  kind: 'histogram',
+  unit: 's',
+  labels: ['kind', 'outcome'],
+  help: 'Time that work on one item took, waiting for its turn not counted.',
+})
+
+/** How many items are worked on at a time. */
+export interface Turns {
+  readonly stills: Semaphore
+  readonly videos: Semaphore
+}
+
+/** What decoding an item gave. */
+interface Worked {
+  kind: Kind
+  embedded: Embedded
+  width: number
+  height: number
+  duration?: number | undefined
+  hash: string
+  rendered: Rendered
+  contentType: string
+  keys: { thumbnail: string; preview: string; poster?: string; playback?: string; clip?: string }
+}
+
+type Effect = (tx: FamilyTx) => Promise<void>
+
+/**
+ * Works on an accepted item: metadata, renditions, clip, quality. Answers the effect, which makes the item ready or failed; undefined when
+ * a newer version of the item is (or will be) worked on. Nothing but objects is written before the effect, so a crash costs only time.
+ */
+export async function workOn(
+  deps: Deps,
+  turns: Turns,
+  event: { mediaId: string; version: number },
+  context: EventContext,
+): Promise<Effect | undefined> {
+  const { familyId, signal } = context
+  const item = await deps.db.family(familyId, tx => findItem(tx, event.mediaId))
+  if (!item || item.version !== event.version || item.state !== 'pending') return undefined
+  const turn = item.kind === 'photo' ? turns.stills : turns.videos
+  return turn.run(signal, async () => {
+    const startedMs = performance.now()
+    const record = (outcome: string) =>
+      worked.record((performance.now() - startedMs) / 1000, { kind: item.kind, outcome })
+    try {
+      const result = await decode(deps, familyId, item, item.rotation, signal)
+      const settings = await deps.settings(familyId)
+      record('ready')
+      return tx => makeReady(deps, tx, item, result, settings)
+    } catch (error) {
+      const failure = failureOf(error, context.attempt, signal)
+      if (failure === undefined) throw error
+      record('failed')
+      return tx => makeFailed(tx, item, failure)
+    }
+  })
+}
+
+/** Renders an item anew with another rotation; undefined when it is not ready or has that rotation already. */
+export async function turnItem(
+  deps: Deps,
+  turns: Turns,
+  mediaId: string,
+  rotation: Rotation,
+  context: EventContext,
+): Promise<Effect | undefined> {
+  const { familyId, signal } = context
+  const item = await deps.db.family(familyId, tx => findItem(tx, mediaId))
+  if (!item || item.state !== 'ready' || item.rotation === rotation) return undefined
+  const turn = item.kind === 'photo' ? turns.stills : turns.videos
+  const result = await turn.run(signal, () => decode(deps, familyId, item, rotation, signal))
+  const settings = await deps.settings(familyId)
+  return async tx => {
+    const now = await findItem(tx, mediaId, true)
+    if (!now || now.version !== item.version) throw new Error('the item changed while it was turned: again')
+    const { version } = await tx.one<{ version: number }>(sql`
+      update ingest.media set version = version + 1, rotation = ${rotation}
+      where family_id = ${tx.familyId} and id = ${mediaId} returning version`)
+    await makeReady(deps, tx, { ...item, version }, result, settings)
+  }
+}
+
+async function makeReady(
+  deps: Deps,
+  tx: FamilyTx,
+  item: ItemRow,
+  result: Worked,
+  settings: { timeZone: string; locale: string },
+): Promise<void> {
+  const now = await findItem(tx, item.id, true)
+  if (!now || (await isGone(tx, 'ingest', 'media', item.id))) {
+    await deps.objects.removePrefix(mediaPrefix(tx.familyId, item.id)) // erased meanwhile: what was just written goes too
+    return
+  }
+  if (now.version !== item.version) return
+  const { keys } = result
+  await tx.changed(sql`
+    update ingest.media set state = 'ready', failure_code = null, failure_message = null, kind = ${result.kind},
+      content_type = ${result.contentType}, width = ${result.width}, height = ${result.height}, duration = ${result.duration},
+      hash = ${result.hash}, embedded = ${sql.json(result.embedded)}, rendered = ${sql.json(result.rendered)},
+      burst_id = ${result.embedded.facts.burstId}, thumbnail_key = ${keys.thumbnail}, preview_key = ${keys.preview},
+      poster_key = ${keys.poster}, playback_key = ${keys.playback}, clip_key = coalesce(clip_key, ${keys.clip}), changed_at = now()
+    where family_id = ${tx.familyId} and id = ${item.id}`)
+  // Sidecars are read here, after the item's lock: one that came meanwhile is in, one that comes later finds the item ready.
+  const origin = { fileName: now.fileName, lastModifiedMs: now.lastModified?.getTime() }
+  const sidecars = await sidecarsOf(tx, item.id)
+  await saveDescription(
+    tx,
+    item.id,
+    await describeItem(result.embedded, sidecars, origin, settings, deps.places, now.uploadedAt.getTime()),
+  )
+  await publish(tx, MediaIngested, { mediaId: item.id, version: item.version, kind: result.kind })
+}
+
+async function makeFailed(tx: FamilyTx, item: ItemRow, failure: { code: string; message: string }): Promise<void> {
+  const now = await findItem(tx, item.id, true)
+  if (!now || now.version !== item.version) return
+  await tx.changed(sql`
+    update ingest.media set state = 'failed', failure_code = ${failure.code}, failure_message = ${failure.message}, changed_at = now()
+    where family_id = ${tx.familyId} and id = ${item.id}`)
+  await publish(tx, MediaFailed, { mediaId: item.id, version: item.version, code: failure.code })
+}
+
+/** The state that an error leaves the item in; undefined when trying again may help. */
+function failureOf(
+  error: unknown,
+  attempt: number,
+  signal: AbortSignal,
+): { code: string; message: string } | undefined {
+  if (signal.aborted) return undefined
+  if (isMediaFailure(error)) {
+    // A crash or a timeout may be the machine's: once more, then it is the file's.
+    const mayPass = error.retryable || error.reason === 'DECODER_CRASHED'
+    return mayPass && attempt < 2 ? undefined : { code: error.reason, message: error.message }
+  }
+  if (KeepsakeError.is(error) && error.reason === 'OBJECT_NOT_FOUND') {
+    return { code: 'ORIGINAL_MISSING', message: itemFailures.ORIGINAL_MISSING }
+  }
+  if (attempt < LAST_ATTEMPT) return undefined
+  const full = KeepsakeError.is(error) && error.reason === 'STORAGE_FULL'
+  return full
+    ? { code: 'STORAGE_FULL', message: itemFailures.STORAGE_FULL }
+    : { code: 'NOT_PROCESSED', message: itemFailures.NOT_PROCESSED }
+}
+
+function decode(deps: Deps, familyId: string, item: ItemRow, rotation: Rotation, signal: AbortSignal): Promise<Worked> {
+  return deps.objects.withFile(
+    item.originalKey,
+    async path => {
+      const sniffed = item.size === 0 ? { kind: 'empty' as const } : await deps.media.sniff(path)
+      const work: Work = { deps, item, rotation, signal, prefix: mediaPrefix(familyId, item.id) }
+      switch (sniffed.kind) {
+        case 'empty':
+          throw mediaError('EMPTY_FILE')
+        case 'unknown':
+          throw mediaError('NOT_MEDIA')
+        case 'other':
+          throw mediaError('NOT_MEDIA', { message: `This file is ${sniffed.words}, not a photo or a video.` })
+        case 'unsupported':
+          throw mediaError('UNSUPPORTED_FORMAT', {
+            message: `This file is ${sniffed.words}. Keepsake cannot show that yet; the original is kept.`,
+          })
+        case 'image':
+          return decodeStill(work, path, sniffed)
+        case 'video':
+          return decodeVideo(work, path, sniffed)
+      }
+    },
+    { signal },
+  )
+}
+
+interface Work {
+  deps: Deps
+  item: ItemRow
+  rotation: Rotation
+  signal: AbortSignal
+  prefix: string
+}
+
+async function decodeStill(
+  work: Work,
+  path: string,
+  sniffed: { format: string; contentType: string },
+): Promise<Worked> {
+  const { deps, item, rotation, signal } = work
+  const image = await deps.media.renderImage({ source: path, rotation }, { signal })
+  const keys = await storeRenditions(work, image)
+  const still: Worked = {
+    kind: 'photo',
+    embedded: item.embedded,
+    width: image.width,
+    height: image.height,
+    hash: image.dHash,
+    rendered: renderedOf(item, image, sniffed.format),
+    contentType: sniffed.contentType,
+    keys,
+  }
+  if (item.clipKey !== null && item.clipUploaded) {
+    return deps.objects.withFile(item.clipKey, clip => withClip(work, still, clip), { signal })
+  }
+  if (!['jpeg', 'heic'].includes(sniffed.format)) return still
+  const { motionPhoto } = await deps.media.liveMarkers(path, { signal })
+  return motionPhoto ? inScratch(dir => withMotion(work, still, path, join(dir, 'clip'))) : still
+}
+
+/** The clip inside a motion photo. A broken clip costs the motion, never the photo. */
+async function withMotion(work: Work, still: Worked, path: string, target: string): Promise<Worked> {
+  const { deps, signal, prefix } = work
+  try {
+    if (!(await deps.media.motionPhotoVideo(path, target, { signal }))) return still
+    const live = await withClip(work, still, target)
+    const clip = `${prefix}clip`
+    await deps.objects.put(clip, createReadStream(target), { contentType: 'video/mp4', signal })
+    return { ...live, keys: { ...live.keys, clip } }
+  } catch (error) {
+    if (isMediaFailure(error)) return still
+    throw error
+  }
+}
+
+async function withClip(work: Work, still: Worked, clip: string): Promise<Worked> {
+  const { deps, rotation, signal } = work
+  const probe = await deps.media.probeVideo(clip, { signal })
+  const playback = await storePlayback(work, clip, rotation)
+  return {
+    ...still,
+    kind: 'live',
+    embedded: { ...still.embedded, video: videoFacts(probe) },
+    duration: probe.durationS,
+    rendered: { ...still.rendered, ...(await soundOf(work, clip, probe)) },
+    keys: { ...still.keys, playback },
+  }
+}
+
+async function decodeVideo(
+  work: Work,
+  path: string,
+  sniffed: { contentType: string; format: string },
+): Promise<Worked> {
+  const { deps, item, rotation, signal, prefix } = work
+  const probe = await deps.media.probeVideo(path, { signal })
+  const frame: RgbImage = await deps.media.posterFrame(path, { rotation, signal })
+  const image = await deps.media.renderImage({ source: frame }, { signal })
+  const keys = await storeRenditions(work, image)
+  const poster = `${prefix}renditions/poster`
+  await deps.objects.put(poster, image.preview.data, { contentType: image.preview.contentType, signal })
+  const playback = await storePlayback(work, path, rotation)
+  const turned = rotation === 90 || rotation === 270
+  return {
+    kind: 'video',
+    embedded: { facts: { readings: [] }, video: videoFacts(probe) },
+    width: turned ? probe.height : probe.width,
+    height: turned ? probe.width : probe.height,
+    duration: probe.durationS,
+    hash: image.dHash,
+    rendered: { ...renderedOf(item, image, sniffed.format, probe), ...(await soundOf(work, path, probe)) },
+    contentType: probe.contentType,
+    keys: { ...keys, poster, playback },
+  }
+}
+
+async function storeRenditions(work: Work, image: RenderedImage): Promise<{ thumbnail: string; preview: string }> {
+  const { deps, signal, prefix } = work
+  const keys = { thumbnail: `${prefix}renditions/thumbnail`, preview: `${prefix}renditions/preview` }
+  await Promise.all([
+    deps.objects.put(keys.thumbnail, image.thumbnail.data, { contentType: image.thumbnail.contentType, signal }),
+    deps.objects.put(keys.preview, image.preview.data, { contentType: image.preview.contentType, signal }),
+  ])
+  return keys
+}
+
+/** Writes the file to play. */
+function storePlayback(work: Work, path: string, rotation: Rotation): Promise<string> {
+  const { deps, signal, prefix } = work
+  return inScratch(async dir => {
+    const target = join(dir, 'playback.mp4')
+    await deps.media.transcodePlayback(path, target, { rotation, signal })
+    const key = `${prefix}renditions/playback`
+    await deps.objects.put(key, createReadStream(target), { contentType: 'video/mp4', signal })
+    return key
+  })
+}
+
+/** Sound that cannot be measured is no reason to lose a video. */
+async function soundOf(work: Work, path: string, probe: VideoProbe): Promise<Pick<Rendered, 'loudness' | 'hasAudio'>> {
+  if (probe.audio.length === 0) return { hasAudio: false }
+  try {
+    const { rmsDb }: Loudness = await work.deps.media.loudness(path, { signal: work.signal })
+    return { hasAudio: true, loudness: rmsDb.map(db => Math.round(10 ** (db / 20) * 1e4) / 1e4) }
+  } catch (error) {
+    if (isMediaFailure(error)) return { hasAudio: true }
+    throw error
+  }
+}
+
+function renderedOf(item: ItemRow, image: RenderedImage, format: string, video?: VideoProbe): Rendered {
+  const { facts } = item.embedded
+  const width = video?.width ?? image.width
+  const height = video?.height ?? image.height
+  const mundane = mundaneMark({
+    fileName: item.fileName,
+    format,
+    width,
+    height,
+    hasCamera: facts.make !== undefined || facts.model !== undefined || video?.quickTime.make !== undefined,
+    userComment: facts.userComment,
+    software: facts.software,
+    figures: video ? undefined : image.quality,
+  })
+  return { quality: qualityMarks(image.quality, width, height), blurHash: image.blurhash, ...(mundane && { mundane }) }
+}
+
+function videoFacts(probe: VideoProbe): VideoFacts {
+  const { quickTime, createdAt, durationS } = probe
+  const { location } = quickTime
+  return {
+    durationS,
+    ...defined({
+      createdMs: createdAt?.getTime(),
+      creationDate: quickTime.creationDate,
+      position: location && validPosition(location.latitude, location.longitude, location.altitude),
+      make: quickTime.make,
+      model: quickTime.model,
+      software: quickTime.software,
+    }),
+  }
+}
+
+async function inScratch<T>(fn: (dir: string) => Promise<T>): Promise<T> {
+  const dir = await mkdtemp(join(tmpdir(), 'keepsake-ingest-'))
+  try {
+    return await fn(dir)
+  } finally {
+    await rm(dir, { recursive: true, force: true })
+  }
+}
