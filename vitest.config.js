@@ -26,6 +26,7 @@ export default defineConfig({
       ...(suite === 'e2e' || suite === 'medium' ? ['deploy/faults/dist/**'] : []),
     ],
     globalSetup: existsSync(new URL(globalSetup, import.meta.url)) ? [globalSetup] : [],
+    setupFiles: existsSync(new URL('libs/telemetry/dist/logger.js', import.meta.url)) ? ['vitest.setup.js'] : [],
     pool: 'forks',
     maxWorkers: alone ? 1 : 2,
     fileParallelism: !alone,
