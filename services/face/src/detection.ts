@@ -1,0 +1,88 @@
+import type { Letterbox } from './letterbox.js'
+import { areaOf, containment, heightOf, intersectionOverUnion, widthOf, type Box } from './geometry.js'
+
+/** A face that a detector believes in. */
+export interface Detection {
+  box: Box
+  /** 0 to 1; the detectors' scores are not on one scale. */
+  score: number
+  detector: 'wide' | 'closeUp'
+}
+
+/** Below these scores a box is not looked at (models.md sections 3 and 4; measured again by detection.data.test.ts). */
+export const THRESHOLDS = { wide: 0.3, closeUp: 0.5 } as const
+/** Two boxes of one detector, or of both, that overlap more than this are one face. */
+const SAME_FACE_IOU = 0.45
+/** A box with this much of itself inside a better one is a part of that face. */
+const SAME_FACE_CONTAINMENT = 0.8
+
+const CLOSE_UP_GRID = 48
+const CLOSE_UP_STRIDE = 4
+const CLOSE_UP_WIDTH = 17
+
+/** Faces from ssd_mobilenetv1: `boxes` y0, x0, y1, x1 in parts of 512 px. */
+export function decodeWide(boxes: Float32Array, scores: Float32Array, { scale }: Letterbox): Detection[] {
+  const found: Detection[] = []
+  const size = 512 / scale
+  for (let i = 0; i < scores.length; i++) {
+    const score = scores[i] as number
+    if (score < THRESHOLDS.wide) continue
+    const at = i * 4
+    const box = {
+      x0: (boxes[at + 1] as number) * size,
+      y0: (boxes[at] as number) * size,
+      x1: (boxes[at + 3] as number) * size,
+      y1: (boxes[at + 2] as number) * size,
+    }
+    if (areaOf(box) > 0) found.push({ box, score, detector: 'wide' })
+  }
+  return suppress(found)
+}
+
+/** Faces from facemesh_detection_full: rows of logit, centre, size and keypoints in pixels of 192, relative to a 48 x 48 grid. */
+export function decodeCloseUp(rows: Float32Array, { scale, offsetX, offsetY }: Letterbox): Detection[] {
+  const found: Detection[] = []
+  for (let i = 0; i < rows.length / CLOSE_UP_WIDTH; i++) {
+    const at = i * CLOSE_UP_WIDTH
+    const score = 1 / (1 + Math.exp(-(rows[at] as number)))
+    if (score < THRESHOLDS.closeUp) continue
+    const x = ((i % CLOSE_UP_GRID) + 0.5) * CLOSE_UP_STRIDE + (rows[at + 1] as number) - offsetX
+    const y = (Math.floor(i / CLOSE_UP_GRID) + 0.5) * CLOSE_UP_STRIDE + (rows[at + 2] as number) - offsetY
+    const halfWidth = (rows[at + 3] as number) / 2
+    const halfHeight = (rows[at + 4] as number) / 2
+    const box = {
+      x0: (x - halfWidth) / scale,
+      y0: (y - halfHeight) / scale,
+      x1: (x + halfWidth) / scale,
+      y1: (y + halfHeight) / scale,
+    }
+    if (areaOf(box) > 0) found.push({ box, score, detector: 'closeUp' })
+  }
+  return suppress(found)
+}
+
+/**
+ * The faces of both detectors, each once. Where both found a face the wide detector's box stays: crops, thresholds and age were measured on it.
+ */
+export function union(wide: readonly Detection[], closeUp: readonly Detection[]): Detection[] {
+  const extra = closeUp.filter(candidate => !wide.some(face => isSameFace(face.box, candidate.box)))
+  return [...wide, ...extra]
+}
+
+/** Greedy non-maximum suppression: the best box stays, those that overlap it go. Order of the answer: best first. */
+export function suppress(detections: readonly Detection[]): Detection[] {
+  const kept: Detection[] = []
+  const byScore = [...detections].sort((a, b) => b.score - a.score || a.box.x0 - b.box.x0 || a.box.y0 - b.box.y0)
+  for (const candidate of byScore) if (!kept.some(face => isSameFace(face.box, candidate.box))) kept.push(candidate)
+  return kept
+}
+
+function isSameFace(a: Box, b: Box): boolean {
+  return intersectionOverUnion(a, b) > SAME_FACE_IOU || containment(a, b) > SAME_FACE_CONTAINMENT
+}
+
+/** Whether a box has the shape of a face and enough pixels: sides of at least `minSide` px of the decoded picture. */
+export function isPlausibleBox(box: Box, minSide: number): boolean {
+  const ratio = widthOf(box) / heightOf(box)
+  return Math.min(widthOf(box), heightOf(box)) >= minSide && ratio > 0.4 && ratio < 2
+}

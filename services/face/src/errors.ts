@@ -1,0 +1,22 @@
+import { KeepsakeError } from '@keepsake/rpc'
+
+/** The reasons that this service gives. Stable: other services and the API's documentation name them. */
+export const errors = {
+  tooManyIds: (most: number) =>
+    new KeepsakeError({
+      code: 'INVALID_ARGUMENT',
+      reason: 'TOO_MANY_IDS',
+      message: `At most ${most} items can be asked for at once.`,
+      details: { most: String(most) },
+    }),
+  /** The item has neither a preview nor an original to look at. */
+  nothingToLookAt: () =>
+    new KeepsakeError({
+      code: 'FAILED_PRECONDITION',
+      reason: 'FACE_NO_PICTURE',
+      message: 'There is no picture of this item to look for faces in.',
+    }),
+}
+
+/** The code of an item whose faces could not be looked for although everything was tried again. */
+export const GAVE_UP = 'FACE_GAVE_UP'

@@ -1,0 +1,4 @@
+import { runMain } from '@keepsake/rpc'
+import { startFace } from './service.js'
+
+await runMain(startFace)

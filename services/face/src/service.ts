@@ -1,0 +1,57 @@
+import { loadConfig, type Env } from '@keepsake/config'
+import { Db } from '@keepsake/db'
+import { eventConsumer, PostgresLog } from '@keepsake/events'
+import { openInference, verifyModels } from '@keepsake/inference'
+import { openMedia, openObjectStore } from '@keepsake/media'
+import { FaceServiceService } from '@keepsake/proto/face/v1'
+import { runService, ServiceIdentity, type RunningService } from '@keepsake/rpc'
+import { faceConfig } from './config.js'
+import { GROUP } from './detect-item.js'
+import { facesResync } from './events.js'
+import { FaceModule } from './face.module.js'
+import { RemotePeers } from './peers.js'
+import { CropSweeper } from './sweeper.js'
+
+/** Starts the face service: what a picture shows. Fails with MODEL_CORRUPT or MODEL_MISSING before anything else starts. */
+export async function startFace(env: Env): Promise<RunningService> {
+  const config = loadConfig(faceConfig, env)
+  await verifyModels(config.KEEPSAKE_MODELS_DIR)
+  const identity = ServiceIdentity.fromEnv('face', env)
+  const db = new Db(config.KEEPSAKE_DATABASE_URL.reveal(), { name: 'face' })
+  const store = openObjectStore(env)
+  const idleMs = config.KEEPSAKE_FACE_IDLE_MS
+  const media = openMedia({ idleMs })
+  const models = openInference(config.KEEPSAKE_MODELS_DIR, {
+    ...(config.KEEPSAKE_FACE_WORKERS > 0 ? { workers: config.KEEPSAKE_FACE_WORKERS } : {}),
+    idleReleaseMs: idleMs,
+    env,
+  })
+  const peers = new RemotePeers(
+    { family: config.KEEPSAKE_FAMILY_ADDRESS, ingest: config.KEEPSAKE_INGEST_ADDRESS },
+    identity,
+  )
+  const sweeper = new CropSweeper(db, store)
+  const close = async () => {
+    await sweeper.close()
+    peers.close()
+    await Promise.all([media.close(), models.close()])
+    await db.close()
+  }
+  try {
+    const service = await runService({
+      name: 'face',
+      env,
+      identity,
+      module: FaceModule.with({ db, store, media, models, peers, sweep: () => sweeper.kick() }),
+      rpc: [FaceServiceService],
+      strategies: [eventConsumer({ group: GROUP, log: new PostgresLog(db), db, resync: [facesResync] })],
+      readiness: () => db.ping(),
+      onClose: close,
+    })
+    sweeper.start()
+    return service
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
