@@ -62,7 +62,6 @@ export function readImageMetadata(bytes: Buffer): MetadataFacts {
     focalLength: positive(rationalOf(exif, 'FocalLength')),
     software: textOf(exif, 'Software'),
     userComment: described(exif, 'UserComment'),
-    description: textOf(exif, 'ImageDescription'),
     ...readAppleMakerNote(makerNoteBytes(exif)),
   })
   const iptcTags = asList(tags['iptc']?.['Keywords'])
@@ -72,7 +71,7 @@ export function readImageMetadata(bytes: Buffer): MetadataFacts {
     ...fromExif,
     readings,
     // A description written on purpose (XMP) is worth more than the one cameras fill with their brand.
-    ...defined({ description: fromXmp?.description ?? meaningful(fromExif.description) }),
+    ...defined({ description: fromXmp?.description ?? meaningful(textOf(exif, 'ImageDescription')) }),
     ...(keywords.length > 0 && { tags: keywords }),
   }
 }
