@@ -97,8 +97,14 @@ export function build({ force = false, quiet = false } = {}) {
 /** Builds or throws a Sentence with what the compilers said; used where a half-built Keepsake must not start. */
 export async function buildOrThrow(options) {
   const failed = (await build(options)).filter(result => !result.ok)
-  if (failed.length > 0)
-    throw new Sentence(failed.map(each => `The build step "${each.name}" failed:\n${each.output.trim()}`).join('\n\n'))
+  if (failed.length === 0) return
+  const shortened = text => {
+    const all = text.trim().split('\n')
+    return all.length <= 40 ? all.join('\n') : [...all.slice(0, 40), `... and ${all.length - 40} lines more`].join('\n')
+  }
+  throw new Sentence(
+    failed.map(each => `The build step "${each.name}" failed:\n${shortened(each.output)}`).join('\n\n'),
+  )
 }
 
 async function runAll(step) {
