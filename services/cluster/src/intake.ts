@@ -1,0 +1,142 @@
+import type { FamilyTx } from '@keepsake/db'
+import { sql } from '@keepsake/db'
+import { bury, isGone, PeopleChanged, publish } from '@keepsake/events'
+import type { DescribedMedia } from '@keepsake/proto/album/v1'
+import type { ItemFaces } from '@keepsake/proto/face/v1'
+import { readEntries, touch } from './store.js'
+
+/** The consumer group, and the kind of its tombstones. */
+export const GROUP = 'cluster'
+const KIND = 'media'
+
+/** Where a date says nothing about when a picture was taken. */
+const UNTRUSTED = new Set(['file-date', ''])
+
+/** Takes over the faces of an item, unless it is gone or a later observation is here already. */
+export async function takeFaces(tx: FamilyTx, item: ItemFaces, facts: DescribedMedia | undefined): Promise<void> {
+  const { mediaId, version } = item
+  if (await isGone(tx, GROUP, KIND, mediaId)) return
+  const known = await tx.maybe<{ version: number }>(
+    sql`select version from cluster.items where media_id = ${mediaId} for update`,
+  )
+  if (known && known.version > version) return
+  const had = await tx.changed(sql`delete from cluster.faces where media_id = ${mediaId}`)
+  // The family's generation rises only where people can change by it.
+  const generation = had > 0 || item.faces.length > 0 ? await touch(tx) : 0
+  await tx.changed(sql`
+    insert into cluster.items (family_id, media_id, version, generation, faces_failed)
+    values (${tx.familyId}, ${mediaId}, ${version}, ${generation}, ${item.state === 'failed'})
+    on conflict (family_id, media_id) do update set version = excluded.version, faces_failed = excluded.faces_failed,
+      generation = greatest(items.generation, excluded.generation)`)
+  for (const face of item.faces) {
+    const box = face.box ?? { x: 0, y: 0, w: 0, h: 0 }
+    const ranges = face.ranges.length ? sql.json(face.ranges.map(r => ({ start: r.start, end: r.end }))) : null
+    await tx.changed(sql`
+      insert into cluster.faces (family_id, face_id, media_id, version, embedding, age, age_spread, quality, box, ranges)
+      values (${tx.familyId}, ${face.id}, ${mediaId}, ${version}, ${face.embedding}, ${face.age}, ${face.ageSpread}, ${face.quality},
+        ${sql.json({ x: box.x, y: box.y, w: box.w, h: box.h })}, ${ranges}::jsonb)
+      on conflict (family_id, face_id) do nothing`)
+  }
+  if (facts) await takeFacts(tx, facts)
+}
+
+/** Takes over what the catalogue says of an item that is known here; older facts change nothing. */
+export async function takeFacts(tx: FamilyTx, { media }: DescribedMedia): Promise<void> {
+  if (!media) return
+  const takenAt = UNTRUSTED.has(media.takenAtSource) ? undefined : media.takenAt
+  const was = await tx.maybe<{ takenAt: Date | null; factsVersion: number }>(
+    sql`select taken_at, facts_version from cluster.items where media_id = ${media.id} for update`,
+  )
+  if (!was || was.factsVersion > media.version) return
+  const moved = (was.takenAt?.getTime() ?? null) !== (takenAt?.getTime() ?? null)
+  const faces = await tx.maybe(sql`select 1 from cluster.faces where media_id = ${media.id} limit 1`)
+  const generation = moved && faces ? await touch(tx) : 0
+  await tx.changed(sql`
+    update cluster.items set facts_version = ${media.version}, taken_at = ${takenAt}, audience_kind = ${media.audience?.kind ?? 'parents'},
+      audience_ids = ${media.audience?.ids ?? []}::uuid[], uploaded_by = ${media.uploadedByMemberId || null}::uuid,
+      generation = greatest(generation, ${generation})
+    where media_id = ${media.id}`)
+}
+
+/** Items among these of which anything is known here. */
+export async function knownItems(tx: FamilyTx, ids: readonly string[]): Promise<string[]> {
+  const rows = await tx.many<{ mediaId: string }>(
+    sql`select media_id from cluster.items where media_id = any(${ids}::uuid[])`,
+  )
+  return rows.map(row => row.mediaId)
+}
+
+/**
+ * Puts items into the trash or takes them out. Removal and restoring come on different topics, without order: the catalogue's version
+ * decides which came last. An item that is not known yet is noted when it goes into the trash: its faces may come later.
+ */
+export async function setTrashed(
+  tx: FamilyTx,
+  ids: readonly string[],
+  version: number,
+  trashed: boolean,
+): Promise<void> {
+  let generation: number | undefined
+  for (const id of [...ids].sort()) {
+    if (await isGone(tx, GROUP, KIND, id)) continue
+    const was = await tx.maybe<{ catalogueVersion: number; trashed: boolean }>(
+      sql`select catalogue_version, trashed from cluster.items where media_id = ${id} for update`,
+    )
+    if (was && was.catalogueVersion >= version) continue
+    if (!was && !trashed) continue
+    if (was?.trashed !== trashed) generation ??= await touch(tx)
+    await tx.changed(sql`
+      insert into cluster.items (family_id, media_id, catalogue_version, trashed, generation)
+      values (${tx.familyId}, ${id}, ${version}, ${trashed}, ${generation ?? 0})
+      on conflict (family_id, media_id) do update set catalogue_version = excluded.catalogue_version, trashed = excluded.trashed,
+        generation = greatest(items.generation, excluded.generation)`)
+  }
+}
+
+/** Removes everything about items for good: faces, decisions, and their places in the ledger. A late event finds a tombstone. */
+export async function eraseItems(tx: FamilyTx, ids: readonly string[]): Promise<void> {
+  await bury(tx, GROUP, KIND, ids)
+  const faces = await tx.many<{ faceId: string }>(
+    sql`select face_id from cluster.faces where media_id = any(${ids}::uuid[])`,
+  )
+  await tx.changed(sql`delete from cluster.items where media_id = any(${ids}::uuid[])`)
+  if (faces.length === 0) return
+  await touch(tx)
+  await forgetFaces(tx, new Set(faces.map(f => f.faceId)))
+}
+
+/** Takes faces out of the ledger; an entry about such a face alone goes with it. */
+async function forgetFaces(tx: FamilyTx, gone: ReadonlySet<string>): Promise<void> {
+  const prune = (value: unknown): unknown => {
+    if (Array.isArray(value)) return value.filter(v => !(typeof v === 'string' && gone.has(v))).map(prune)
+    if (value && typeof value === 'object')
+      return Object.fromEntries(Object.entries(value).map(([k, v]) => [k, prune(v)]))
+    return value
+  }
+  for (const { id, sequence: _s, undone: _u, ...entry } of await readEntries(tx)) {
+    if ('faceId' in entry && gone.has(entry.faceId)) {
+      await tx.changed(sql`delete from cluster.corrections where correction_id = ${id}`)
+      continue
+    }
+    const kept = prune(entry)
+    if (JSON.stringify(kept) !== JSON.stringify(entry))
+      await tx.changed(sql`update cluster.corrections set entry = ${sql.json(kept)} where correction_id = ${id}`)
+  }
+}
+
+/** Removes every face, person and word of the family: consent was withdrawn, or the family is gone. */
+export async function eraseFamily(tx: FamilyTx): Promise<void> {
+  for (const table of [
+    sql`cluster.child_proposals`,
+    sql`cluster.questions`,
+    sql`cluster.people`,
+    sql`cluster.corrections`,
+    sql`cluster.items`,
+  ])
+    await tx.changed(sql`delete from ${table}`)
+  const family = await tx.maybe<{ version: number }>(sql`
+    update cluster.families set version = version + 1, generation = generation + 1, done_generation = generation + 1, waiting_since = null
+    returning version`)
+  // A run under way has read what is gone: its generation is passed, so it stores nothing.
+  if (family) await publish(tx, PeopleChanged, { version: family.version, mediaIds: [], all: true })
+}

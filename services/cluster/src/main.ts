@@ -1,0 +1,4 @@
+import { runMain } from '@keepsake/rpc'
+import { startCluster } from './service.js'
+
+await runMain(startCluster)

@@ -1,0 +1,46 @@
+import { AlbumServiceService, type DescribedMedia } from '@keepsake/proto/album/v1'
+import { FaceServiceService, type ItemFaces } from '@keepsake/proto/face/v1'
+import { FamilyServiceService } from '@keepsake/proto/family/v1'
+import type { Client } from '@keepsake/rpc'
+
+const CALL_MS = 15_000
+
+/** What cluster asks of other services. */
+export class Peers {
+  constructor(
+    readonly face: Client<typeof FaceServiceService>,
+    readonly album: Client<typeof AlbumServiceService>,
+    readonly family: Client<typeof FamilyServiceService>,
+  ) {}
+
+  /** Faces of items with their embeddings; items without any state are left out. */
+  async faces(familyId: string, mediaIds: string[], signal: AbortSignal): Promise<ItemFaces[]> {
+    const answer = await this.face.getFaces(
+      { mediaIds, embeddings: true, faceIds: [] },
+      { familyId, deadlineMs: CALL_MS, signal },
+    )
+    return answer.items
+  }
+
+  /** The catalogue's facts by item; items that it does not know (yet) are left out. */
+  async describe(familyId: string, mediaIds: string[], signal: AbortSignal): Promise<Map<string, DescribedMedia>> {
+    const found = new Map<string, DescribedMedia>()
+    if (mediaIds.length === 0) return found
+    const options = { familyId, deadlineMs: CALL_MS, signal, idempotent: true }
+    const answer = await this.album.describeMedia({ mediaIds, all: false, cursor: '' }, options)
+    for (const described of answer.media) if (described.media) found.set(described.media.id, described)
+    return found
+  }
+
+  /** Whether the family agreed to face recognition. */
+  async consent(familyId: string, signal: AbortSignal): Promise<boolean> {
+    const { family } = await this.family.getFamily({}, { familyId, deadlineMs: CALL_MS, signal })
+    return family?.faceRecognition?.given ?? false
+  }
+
+  close(): void {
+    this.face.close()
+    this.album.close()
+    this.family.close()
+  }
+}

@@ -1,0 +1,184 @@
+import type { Db } from '@keepsake/db'
+import { sql } from '@keepsake/db'
+import { FamilyServiceService } from '@keepsake/proto/family/v1'
+import type { Client } from '@keepsake/rpc'
+import { logger, metrics } from '@keepsake/telemetry'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { RegisteredChild } from './child-proposals.js'
+import type { Decider } from './decider.js'
+import { FacesChanged, load, loadEmbeddings, save } from './store.js'
+
+/** When a family that changed is sorted again, ms. */
+export interface Waiting {
+  /** After so long without a change. */
+  quiet: number
+  /** After so long in any case. */
+  longest: number
+}
+
+const duration = metrics.declare({
+  name: 'cluster_run_seconds',
+  kind: 'histogram',
+  unit: 's',
+  labels: ['reason'],
+  help: 'Time from reading a family to its people being stored.',
+})
+
+const POLL_MS = 200
+const CALL_MS = 10_000
+/** A run that met a change is done again, at most so often in a row. */
+const ATTEMPTS = 5
+
+/**
+ * Sorts the people of families that changed. What a run stores is guarded by the family's generation, so several processes may sort one
+ * family at the same time and only waste time; a lease keeps them from doing so.
+ */
+export class Runner {
+  readonly #stop = new AbortController()
+  /** Runs under way by family: one at a time here, others wait for it. */
+  readonly #running = new Map<string, Promise<void>>()
+  /** Not before: a long run is followed by as long a pause, so that an import and its people share the machine. */
+  readonly #notBefore = new Map<string, number>()
+  #loop: Promise<void> = Promise.resolve()
+
+  constructor(
+    private readonly db: Db,
+    private readonly decider: Decider,
+    private readonly family: Client<typeof FamilyServiceService>,
+    private readonly waiting: Waiting,
+  ) {}
+
+  start(): void {
+    this.#loop = this.#watch()
+  }
+
+  async close(): Promise<void> {
+    this.#stop.abort()
+    await this.#loop
+    await Promise.allSettled(this.#running.values())
+  }
+
+  /** Sorts a family until the generation is answered: for corrections, which take effect before they answer. */
+  async answer(familyId: string, generation: number, signal?: AbortSignal): Promise<void> {
+    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+      signal?.throwIfAborted()
+      await this.#once(familyId, 'correction')
+      const done = await this.db.family(familyId, tx =>
+        tx.maybe<{ doneGeneration: number }>(sql`select done_generation from cluster.families`),
+      )
+      if (!done || done.doneGeneration >= generation) return
+    }
+    throw new Error(`family ${familyId} changes faster than its people can be sorted`)
+  }
+
+  /** One run; a run under way is waited for first, because it may have read before the latest change. */
+  async #once(familyId: string, reason: string): Promise<void> {
+    const before = this.#running.get(familyId)
+    const mine = (async () => {
+      await before?.catch(() => undefined)
+      await this.#run(familyId, reason)
+    })()
+    this.#running.set(familyId, mine)
+    try {
+      await mine
+    } finally {
+      if (this.#running.get(familyId) === mine) this.#running.delete(familyId)
+    }
+  }
+
+  async #run(familyId: string, reason: string): Promise<void> {
+    const began = Date.now()
+    for (let attempt = 1; ; attempt++) {
+      try {
+        const stored = await this.db.family(familyId, load)
+        if (stored.doneGeneration >= stored.generation) return
+        const children = stored.faces.length ? await this.#children(familyId) : []
+        const outcome = await this.decider.decide(
+          {
+            familyId,
+            faces: stored.faces.map(({ personId: _p, confidence: _c, confirmed: _d, ...face }) => face),
+            ledger: stored.ledger,
+            children,
+            previous: stored.faces.flatMap(f => (f.personId === null ? [] : [[f.id, f.personId] as [string, string]])),
+          },
+          ids => this.db.family(familyId, tx => loadEmbeddings(tx, ids)),
+        )
+        await this.db.family(familyId, tx => save(tx, stored, outcome), { statementTimeoutMs: 60_000 })
+        break
+      } catch (error) {
+        if (!(error instanceof FacesChanged) || attempt >= ATTEMPTS) throw error
+      }
+    }
+    const took = Date.now() - began
+    duration.record(took / 1000, { reason })
+    this.#notBefore.set(familyId, Date.now() + Math.min(30_000, took))
+  }
+
+  /** Birth dates of the family's children. */
+  async #children(familyId: string): Promise<RegisteredChild[]> {
+    const { children } = await this.family.listChildren({}, { familyId, deadlineMs: CALL_MS })
+    return children
+      .map(child => ({ id: child.id, birth: Date.parse(`${child.birthDate}T00:00:00Z`) }))
+      .filter(child => Number.isFinite(child.birth))
+  }
+
+  async #watch(): Promise<void> {
+    const log = logger('cluster')
+    const { signal } = this.#stop
+    let connection: Awaited<ReturnType<Db['dedicated']>> | undefined
+    const under = new Set<string>()
+    const failures = new Map<string, number>()
+    while (!signal.aborted) {
+      try {
+        if (!connection || connection.lost) {
+          connection = await this.db.dedicated('families whose people are to be sorted', { system: true, signal })
+        }
+        // An advisory lock of this connection is the lease: it goes with the process.
+        const due = await connection.many<{ familyId: string }>(sql`
+          select family_id from cluster.families where waiting_since is not null
+            and (changed_at < clock_timestamp() - make_interval(secs => ${this.waiting.quiet / 1000})
+              or waiting_since < clock_timestamp() - make_interval(secs => ${this.waiting.longest / 1000}))
+          order by waiting_since limit 100`)
+        for (const { familyId } of due) {
+          if (under.has(familyId) || (this.#notBefore.get(familyId) ?? 0) > Date.now()) continue
+          const [lock] = await connection.many<{ got: boolean }>(
+            sql`select pg_try_advisory_lock(hashtextextended(${familyId}, 7305021)) as got`,
+          )
+          if (!lock?.got) continue
+          under.add(familyId)
+          const held = connection
+          void this.#once(familyId, 'change')
+            .then(
+              () => failures.delete(familyId),
+              (error: unknown) => {
+                if (signal.aborted) return
+                const times = (failures.get(familyId) ?? 0) + 1
+                failures.set(familyId, times)
+                // A peer that is away for a moment: again soon, then more rarely.
+                this.#notBefore.set(familyId, Date.now() + Math.min(30_000, 500 * 2 ** Math.min(times, 10)))
+                log.warn(
+                  { err: error, family_id: familyId, times },
+                  'the people of a family could not be sorted; it is tried again',
+                )
+              },
+            )
+            .finally(async () => {
+              under.delete(familyId)
+              if (!held.lost)
+                await held
+                  .many(sql`select pg_advisory_unlock(hashtextextended(${familyId}, 7305021))`)
+                  .catch(() => undefined)
+            })
+        }
+        const now = Date.now()
+        for (const [familyId, at] of this.#notBefore)
+          if (at < now && !failures.has(familyId)) this.#notBefore.delete(familyId)
+      } catch (error) {
+        if (!signal.aborted) log.warn({ err: error }, 'families that changed cannot be read; it is tried again')
+      }
+      await sleep(POLL_MS, undefined, { signal }).catch(() => undefined)
+    }
+    await Promise.allSettled(this.#running.values())
+    await connection?.close()
+  }
+}

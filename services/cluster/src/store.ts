@@ -1,0 +1,222 @@
+import type { FamilyTx } from '@keepsake/db'
+import { sql } from '@keepsake/db'
+import { PeopleChanged, publish } from '@keepsake/events'
+import type { Box, TimeRange } from './face.js'
+import type { LedgerEntry } from './ledger.js'
+import type { Outcome } from './outcome.js'
+import type { FaceFacts } from './run-worker.js'
+
+/** What is stored of a family, as a run needs it. */
+export interface Stored {
+  generation: number
+  doneGeneration: number
+  faces: (FaceFacts & { personId: string | null; confidence: number; confirmed: boolean })[]
+  ledger: LedgerEntry[]
+}
+
+/** Reads a family for a run. The generation is read first: what is read later may only be newer. */
+export async function load(tx: FamilyTx): Promise<Stored> {
+  const family = await tx.maybe<{ generation: number; doneGeneration: number }>(
+    sql`select generation, done_generation from cluster.families`,
+  )
+  const rows = await tx.many<{
+    faceId: string
+    mediaId: string
+    version: number
+    age: number
+    ageSpread: number
+    quality: number
+    box: Box
+    ranges: TimeRange[] | null
+    takenAt: Date | null
+    personId: string | null
+    confidence: number
+    confirmed: boolean
+  }>(sql`
+    select f.face_id, f.media_id, f.version, f.age, f.age_spread, f.quality, f.box, f.ranges, i.taken_at, f.person_id, f.confidence, f.confirmed
+    from cluster.faces f join cluster.items i using (family_id, media_id) where not i.trashed`)
+  return {
+    generation: family?.generation ?? 0,
+    doneGeneration: family?.doneGeneration ?? 0,
+    faces: rows.map(({ faceId, ranges, takenAt, ...row }) => ({
+      ...row,
+      id: faceId,
+      ...(ranges ? { ranges } : {}),
+      ...(takenAt ? { takenAt: takenAt.getTime() } : {}),
+    })),
+    ledger: await readEntries(tx),
+  }
+}
+
+/** The ledger in order. */
+export async function readEntries(tx: FamilyTx): Promise<LedgerEntry[]> {
+  const rows = await tx.many<{ correctionId: string; sequence: number; undone: boolean; entry: object }>(
+    sql`select correction_id, sequence, undone, entry from cluster.corrections order by sequence`,
+  )
+  return rows.map(
+    ({ correctionId, sequence, undone, entry }) => ({ ...entry, id: correctionId, sequence, undone }) as LedgerEntry,
+  )
+}
+
+/** Embeddings in the order of the ids. A face that went away meanwhile is an error: the run is done again. */
+export async function loadEmbeddings(tx: FamilyTx, ids: readonly string[]): Promise<Buffer[]> {
+  const found = new Map<string, Buffer>()
+  for (let from = 0; from < ids.length; from += 5000) {
+    const rows = await tx.many<{ faceId: string; embedding: Buffer }>(
+      sql`select face_id, embedding from cluster.faces where face_id = any(${ids.slice(from, from + 5000)}::uuid[])`,
+    )
+    for (const row of rows) found.set(row.faceId, row.embedding)
+  }
+  return ids.map(id => {
+    const embedding = found.get(id)
+    if (!embedding) throw new FacesChanged()
+    return embedding
+  })
+}
+
+/** Faces went away between reading their list and reading them. */
+export class FacesChanged extends Error {}
+
+/** Notes that faces, facts or words changed; the next run answers it. Returns the new generation. */
+export async function touch(tx: FamilyTx): Promise<number> {
+  const { generation } = await tx.one<{ generation: number }>(sql`
+    insert into cluster.families (family_id, generation, changed_at, waiting_since)
+    values (${tx.familyId}, 1, clock_timestamp(), clock_timestamp())
+    on conflict (family_id) do update set generation = families.generation + 1, changed_at = clock_timestamp(),
+      waiting_since = coalesce(families.waiting_since, clock_timestamp())
+    returning generation`)
+  return generation
+}
+
+/** Items named in one event, at most. */
+const NAMED_ITEMS = 500
+
+/**
+ * Stores what a run decided, unless a later one was stored already, and says which items it changed. Returns whether it was stored.
+ */
+export async function save(tx: FamilyTx, stored: Stored, outcome: Outcome): Promise<boolean> {
+  const family = await tx.maybe<{ doneGeneration: number; version: number }>(
+    sql`select done_generation, version from cluster.families for update`,
+  )
+  if (!family || family.doneGeneration >= stored.generation) return false
+  const version = family.version + 1
+  const media = new Set<string>([
+    ...(await saveFaces(tx, stored, outcome)),
+    ...(await savePeople(tx, outcome, version)),
+  ])
+  await saveQuestions(tx, outcome)
+  const changed = media.size > 0
+  await tx.changed(sql`
+    update cluster.families set done_generation = ${stored.generation}, version = ${changed ? version : family.version},
+      waiting_since = case when generation > ${stored.generation} then changed_at end`)
+  if (changed) {
+    const all = media.size > NAMED_ITEMS
+    await publish(tx, PeopleChanged, { version, mediaIds: all ? [] : [...media].sort(), all })
+  }
+  return true
+}
+
+/** Writes the faces whose person changed; answers their items. */
+async function saveFaces(tx: FamilyTx, stored: Stored, outcome: Outcome): Promise<string[]> {
+  const now = new Map(outcome.faces.map(face => [face.faceId, face]))
+  const changed = stored.faces.flatMap(was => {
+    const is = now.get(was.id)
+    const person = is?.personId ?? null
+    const confidence = is?.confidence ?? 0
+    const confirmed = is?.confirmed ?? false
+    const same = was.personId === person && was.confirmed === confirmed && Math.abs(was.confidence - confidence) < 0.005
+    return same
+      ? []
+      : [
+          {
+            id: was.id,
+            mediaId: was.mediaId,
+            person,
+            confidence,
+            confirmed,
+            told: was.personId !== person || was.confirmed !== confirmed,
+          },
+        ]
+  })
+  for (let from = 0; from < changed.length; from += 5000) {
+    const part = changed.slice(from, from + 5000)
+    await tx.changed(sql`
+      update cluster.faces f set person_id = n.person_id, confidence = n.confidence, confirmed = n.confirmed
+      from unnest(${part.map(c => c.id)}::uuid[], ${part.map(c => c.person)}::uuid[], ${part.map(c => c.confidence)}::real[],
+        ${part.map(c => c.confirmed)}::boolean[]) as n (face_id, person_id, confidence, confirmed)
+      where f.face_id = n.face_id`)
+  }
+  // Faces of items in the trash belong to nobody while they are there.
+  const hidden = await tx.many<{ mediaId: string }>(sql`
+    update cluster.faces f set person_id = null, confidence = 0, confirmed = false from cluster.items i
+    where i.media_id = f.media_id and i.trashed and f.person_id is not null returning f.media_id`)
+  return [...changed.filter(c => c.told).map(c => c.mediaId), ...hidden.map(h => h.mediaId)]
+}
+
+/** Writes people; answers the items of those whose name, child or visibility changed. */
+async function savePeople(tx: FamilyTx, outcome: Outcome, version: number): Promise<string[]> {
+  const was = new Map(
+    (
+      await tx.many<{ personId: string; name: string | null; childId: string | null; hidden: boolean }>(sql`
+        select person_id, name, child_id, hidden from cluster.people`)
+    ).map(row => [row.personId, row]),
+  )
+  const rows = outcome.people.map(p => ({
+    person_id: p.id,
+    name: p.name ?? null,
+    child_id: p.childId ?? null,
+    hidden: p.hidden,
+    touched: p.touched,
+    face_count: p.faceCount,
+    media_count: p.mediaCount,
+    cover_face_id: p.coverFaceId,
+    age: p.age === undefined ? null : Math.round(p.age * 10) / 10,
+    stage: p.stage,
+    child_probability: Math.round(p.childProbability * 100) / 100,
+    anchors: p.anchors,
+  }))
+  const here = new Set(rows.map(row => row.person_id))
+  const gone = [...was.keys()].filter(id => !here.has(id))
+  if (gone.length) await tx.changed(sql`delete from cluster.people where person_id = any(${gone}::uuid[])`)
+  for (let from = 0; from < rows.length; from += 2000) {
+    const part = rows.slice(from, from + 2000)
+    await tx.changed(sql`
+      insert into cluster.people as p (family_id, person_id, name, child_id, hidden, touched, face_count, media_count, cover_face_id, age, stage,
+        child_probability, anchors, version)
+      select ${tx.familyId}, person_id, name, child_id, hidden, touched, face_count, media_count, cover_face_id, age, stage, child_probability,
+        anchors, ${version}
+      from jsonb_to_recordset(${sql.json(part)}::jsonb) as n (person_id uuid, name text, child_id uuid, hidden boolean, touched boolean,
+        face_count integer, media_count integer, cover_face_id uuid, age real, stage text, child_probability real, anchors uuid[])
+      on conflict (family_id, person_id) do update set name = excluded.name, child_id = excluded.child_id, hidden = excluded.hidden,
+        touched = excluded.touched, face_count = excluded.face_count, media_count = excluded.media_count,
+        cover_face_id = excluded.cover_face_id, age = excluded.age, stage = excluded.stage,
+        child_probability = excluded.child_probability, anchors = excluded.anchors, version = excluded.version
+      where (p.name, p.child_id, p.hidden, p.touched, p.face_count, p.media_count, p.cover_face_id, p.age, p.stage, p.child_probability, p.anchors)
+        is distinct from (excluded.name, excluded.child_id, excluded.hidden, excluded.touched, excluded.face_count, excluded.media_count,
+        excluded.cover_face_id, excluded.age, excluded.stage, excluded.child_probability, excluded.anchors)`)
+  }
+  const told = rows
+    .filter(row => {
+      const before = was.get(row.person_id)
+      return before && (before.name !== row.name || before.childId !== row.child_id || before.hidden !== row.hidden)
+    })
+    .map(row => row.person_id)
+  if (told.length === 0) return []
+  const media = await tx.many<{ mediaId: string }>(
+    sql`select distinct media_id from cluster.faces where person_id = any(${told}::uuid[])`,
+  )
+  return media.map(m => m.mediaId)
+}
+
+async function saveQuestions(tx: FamilyTx, outcome: Outcome): Promise<void> {
+  await tx.changed(sql`delete from cluster.questions`)
+  for (const [rank, q] of outcome.questions.entries())
+    await tx.changed(sql`
+      insert into cluster.questions (family_id, question_id, rank, media_id, candidates, alike)
+      values (${tx.familyId}, ${q.id}, ${rank}, ${q.mediaId}, ${sql.json(q.candidates)}, ${q.alike}::uuid[])`)
+  await tx.changed(sql`delete from cluster.child_proposals`)
+  for (const [rank, p] of outcome.proposals.entries())
+    await tx.changed(sql`
+      insert into cluster.child_proposals (family_id, person_id, rank, child_id, confidence, reason)
+      values (${tx.familyId}, ${p.personId}, ${rank}, ${p.childId}, ${p.confidence}, ${p.reason})`)
+}
