@@ -181,8 +181,8 @@ export class FilesystemObjectStore implements ObjectStore {
       await mkdir(this.temporary, { recursive: true })
       await this.sweep()
       const stored = await writeFlushed(temporary, body, options)
-      await this.writeType(key, options.contentType)
       await this.place(temporary, this.path(key), options.ifAbsent === true)
+      await this.writeType(key, options.contentType)
       return stored
     } catch (error) {
       await rm(temporary, { force: true }).catch(() => undefined)

@@ -32,8 +32,9 @@ interface LibHeif {
   heif_js_context_get_primary_image_handle(context: Handle): Handle & Partial<HeifError>
   heif_image_handle_get_width(handle: Handle): number
   heif_image_handle_get_height(handle: Handle): number
-  heif_image_handle_get_ispe_width?(handle: Handle): number
-  heif_image_handle_get_ispe_height?(handle: Handle): number
+  /** Functions of the C library itself take the address of a handle. */
+  _heif_image_handle_get_ispe_width(address: number): number
+  _heif_image_handle_get_ispe_height(address: number): number
   heif_image_handle_has_alpha_channel(handle: Handle): number | boolean
   heif_image_handle_release(handle: Handle): void
   heif_image_release(image: Handle): void
@@ -96,9 +97,11 @@ async function readImage(
   }
   const hasAlpha = Boolean(heif.heif_image_handle_has_alpha_channel(handle))
   const icc = profileOf(bytes)
+  // Embind keeps the address of a C++ object in `$$`.
+  const address = (handle as { $$?: { ptr?: number } }).$$?.ptr ?? 0
   const header: HeicImage = {
-    storedWidth: heif.heif_image_handle_get_ispe_width?.(handle) ?? width,
-    storedHeight: heif.heif_image_handle_get_ispe_height?.(handle) ?? height,
+    storedWidth: heif._heif_image_handle_get_ispe_width(address) || width,
+    storedHeight: heif._heif_image_handle_get_ispe_height(address) || height,
     width,
     height,
     images,

@@ -1,0 +1,232 @@
+import { createHash, randomBytes } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import { Readable } from 'node:stream'
+import { buffer } from 'node:stream/consumers'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import type { ObjectStore } from '../object-store.js'
+
+/** An adapter under test and how to take it away again. */
+export interface ContractSubject {
+  store: ObjectStore
+  close(): Promise<void>
+}
+
+/** What every adapter of `ObjectStore` promises. Call it in a test file with a maker of fresh, empty stores. */
+export function objectStoreContract(name: string, make: () => Promise<ContractSubject>): void {
+  describe(`object store contract: ${name}`, () => {
+    let subject: ContractSubject
+    let store: ObjectStore
+    const type = { contentType: 'image/jpeg' }
+    const read = (key: string, start?: number, end?: number) =>
+      buffer(store.get(key, start === undefined ? {} : { range: { start, ...(end === undefined ? {} : { end }) } }))
+    const keys = async (prefix: string) => {
+      const found: string[] = []
+      for await (const entry of store.list(prefix)) found.push(entry.key)
+      return found
+    }
+    const failsWith = (reason: string) => expect.objectContaining({ name: 'KeepsakeError', reason })
+
+    beforeEach(async () => {
+      subject = await make()
+      store = subject.store
+    })
+    afterEach(() => subject.close())
+
+    test('what was put comes back, with its size, hash, type and an etag', async () => {
+      const bytes = randomBytes(700_001)
+      const stored = await store.put('families/f/media/m/original', bytes, type)
+      expect(stored).toEqual({ size: bytes.length, sha256: createHash('sha256').update(bytes).digest('hex') })
+      expect(await read('families/f/media/m/original')).toEqual(bytes)
+      const stat = await store.stat('families/f/media/m/original')
+      expect(stat).toMatchObject({ size: bytes.length, contentType: 'image/jpeg' })
+      expect(stat?.etag).toMatch(/^[\w-]+$/)
+    })
+
+    test('a stream is stored as it comes', async () => {
+      const parts = [randomBytes(10), randomBytes(300_000), Buffer.alloc(0), randomBytes(1)]
+      const stored = await store.put('a/b', Readable.from(parts), type)
+      expect(stored.size).toBe(300_011)
+      expect(await read('a/b')).toEqual(Buffer.concat(parts))
+    })
+
+    test('an empty object is an object', async () => {
+      expect(await store.put('a/empty', Buffer.alloc(0), type)).toMatchObject({ size: 0 })
+      expect((await read('a/empty')).length).toBe(0)
+      expect(await store.stat('a/empty')).toMatchObject({ size: 0 })
+    })
+
+    test('ranges are inclusive, end early at the end, and behind the end fail', async () => {
+      await store.put('a/r', Buffer.from('0123456789'), type)
+      expect((await read('a/r', 0, 0)).toString()).toBe('0')
+      expect((await read('a/r', 3, 5)).toString()).toBe('345')
+      expect((await read('a/r', 7)).toString()).toBe('789')
+      expect((await read('a/r', 8, 100)).toString()).toBe('89')
+      await expect(read('a/r', 10)).rejects.toEqual(failsWith('RANGE_INVALID'))
+      await expect(read('a/r', 5, 4)).rejects.toEqual(failsWith('RANGE_INVALID'))
+      await expect(read('a/r', -1)).rejects.toEqual(failsWith('RANGE_INVALID'))
+    })
+
+    test('what is not there says so', async () => {
+      await expect(read('a/none')).rejects.toEqual(failsWith('OBJECT_NOT_FOUND'))
+      expect(await store.stat('a/none')).toBeUndefined()
+      expect(await store.remove('a/none')).toBe(false)
+      expect(await store.removePrefix('a/none/')).toBe(0)
+      expect(await keys('a/none/')).toEqual([])
+      await expect(store.withFile('a/none', async () => 1)).rejects.toEqual(failsWith('OBJECT_NOT_FOUND'))
+    })
+
+    test('a put replaces, and the etag changes; ifAbsent does neither', async () => {
+      await store.put('a/x', Buffer.from('one'), type)
+      const before = await store.stat('a/x')
+      await store.put('a/x', Buffer.from('two'), { contentType: 'image/png' })
+      const after = await store.stat('a/x')
+      expect(after?.etag).not.toBe(before?.etag)
+      expect(after?.contentType).toBe('image/png')
+      await expect(store.put('a/x', Buffer.from('three'), { ...type, ifAbsent: true })).rejects.toEqual(
+        failsWith('OBJECT_EXISTS'),
+      )
+      expect((await read('a/x')).toString()).toBe('two')
+      expect(await store.stat('a/x')).toEqual(after)
+      await store.put('a/y', Buffer.from('new'), { ...type, ifAbsent: true })
+      expect((await read('a/y')).toString()).toBe('new')
+    })
+
+    test('of many that put the same key with ifAbsent exactly one wins', async () => {
+      const tries = Array.from({ length: 8 }, (_, i) =>
+        store.put('race/key', Buffer.from(String(i)), { ...type, ifAbsent: true }).then(
+          () => String(i),
+          () => undefined,
+        ),
+      )
+      const won = (await Promise.all(tries)).filter(winner => winner !== undefined)
+      expect(won).toHaveLength(1)
+      expect((await read('race/key')).toString()).toBe(won[0])
+    })
+
+    test('a body that breaks leaves what was there and nothing else', async () => {
+      await store.put('a/x', Buffer.from('old'), type)
+      async function* breaking() {
+        yield Buffer.from('new')
+        throw new Error('the connection went')
+      }
+      await expect(store.put('a/x', Readable.from(breaking()), type)).rejects.toThrow('the connection went')
+      await expect(store.put('a/z', Readable.from(breaking()), type)).rejects.toThrow('the connection went')
+      expect((await read('a/x')).toString()).toBe('old')
+      expect(await keys('')).toEqual(['a/x'])
+    })
+
+    test('an aborted put leaves nothing', async () => {
+      const stop = new AbortController()
+      async function* slow() {
+        yield Buffer.from('x')
+        stop.abort()
+        yield Buffer.from('y')
+      }
+      const put = store.put('a/x', Readable.from(slow()), { ...type, signal: stop.signal })
+      await expect(put).rejects.toEqual(failsWith('CANCELLED'))
+      expect(await store.stat('a/x')).toBeUndefined()
+    })
+
+    test('a body above the cap is refused and not kept', async () => {
+      const put = store.put('a/x', Buffer.alloc(101), { ...type, maxBytes: 100 })
+      await expect(put).rejects.toEqual(failsWith('OBJECT_TOO_LARGE'))
+      expect(await store.stat('a/x')).toBeUndefined()
+      expect(await store.put('a/x', Buffer.alloc(100), { ...type, maxBytes: 100 })).toMatchObject({ size: 100 })
+    })
+
+    test('parts are joined in order and stay', async () => {
+      const parts = [randomBytes(5), randomBytes(400_000), Buffer.alloc(0), randomBytes(3)]
+      for (const [i, part] of parts.entries()) await store.put(`up/${i}`, part, type)
+      const joined = await store.compose(['up/0', 'up/1', 'up/2', 'up/3'], 'm/original', { contentType: 'video/mp4' })
+      const whole = Buffer.concat(parts)
+      expect(joined).toEqual({ size: whole.length, sha256: createHash('sha256').update(whole).digest('hex') })
+      expect(await read('m/original')).toEqual(whole)
+      expect(await store.stat('m/original')).toMatchObject({ contentType: 'video/mp4' })
+      expect(await keys('up/')).toHaveLength(4)
+      const missing = store.compose(['up/0', 'up/9'], 'm/two', { contentType: 'video/mp4' })
+      await expect(missing).rejects.toEqual(failsWith('OBJECT_NOT_FOUND'))
+      expect(await store.stat('m/two')).toBeUndefined()
+      expect(await store.compose([], 'm/none', type)).toMatchObject({ size: 0 })
+    })
+
+    test('a removed prefix is gone and its neighbours are not', async () => {
+      for (const key of ['f/a/1', 'f/a/b/2', 'f/ab/3', 'f/a.b', 'g/a/4']) await store.put(key, Buffer.from(key), type)
+      expect(await store.removePrefix('f/a/')).toBe(2)
+      expect(await keys('')).toEqual(['f/a.b', 'f/ab/3', 'g/a/4'])
+      expect(await store.remove('g/a/4')).toBe(true)
+      expect(await store.stat('g/a/4')).toBeUndefined()
+      await store.put('f/a/1', Buffer.from('again'), type)
+      expect((await read('f/a/1')).toString()).toBe('again')
+    })
+
+    test('a listing is in the order of the keys, with sizes', async () => {
+      for (const key of ['l/b', 'l/a/z', 'l/a.x', 'l/a-b', 'l/a/a', 'm/x']) await store.put(key, Buffer.from(key), type)
+      const found = await keys('l/')
+      expect(found).toEqual(['l/a-b', 'l/a.x', 'l/a/a', 'l/a/z', 'l/b'])
+      for await (const entry of store.list('m/')) expect(entry).toMatchObject({ key: 'm/x', size: 3 })
+    })
+
+    test('keys that could leave the store or mean two things are refused everywhere', async () => {
+      const bad = [
+        '',
+        '/',
+        '/a',
+        'a/',
+        'a//b',
+        '..',
+        'a/../b',
+        './a',
+        'a/.',
+        'a\\b',
+        'a\0b',
+        'a b',
+        'ä',
+        'a/%2e%2e/b',
+        'x'.repeat(300),
+      ]
+      const refused = failsWith('OBJECT_KEY_INVALID')
+      for (const key of bad) {
+        await expect(store.put(key, Buffer.alloc(1), type)).rejects.toEqual(refused)
+        expect(() => store.get(key)).toThrow(expect.objectContaining({ reason: 'OBJECT_KEY_INVALID' }) as Error)
+        await expect(store.stat(key)).rejects.toEqual(refused)
+        await expect(store.remove(key)).rejects.toEqual(refused)
+        await expect(store.compose(['a'], key, type)).rejects.toEqual(refused)
+        await expect(store.withFile(key, async () => 1)).rejects.toEqual(refused)
+        expect(() => store.signedUrl(key, { method: 'GET', expiresInS: 60 })).toThrow()
+      }
+      for (const prefix of ['', 'a', '/', '../', 'a/../']) {
+        await expect(store.removePrefix(prefix)).rejects.toEqual(refused)
+      }
+    })
+
+    test('a local file is lent and holds the bytes', async () => {
+      await store.put('a/x', Buffer.from('bytes'), type)
+      expect(await store.withFile('a/x', path => readFile(path, 'utf8'))).toBe('bytes')
+      await expect(store.withFile('a/x', () => Promise.reject(new Error('mine')))).rejects.toThrow('mine')
+    })
+
+    test('many writers and removers of one folder do not trip over each other', async () => {
+      await Promise.all(
+        Array.from({ length: 60 }, async (_, i) => {
+          await store.put(`busy/${i % 3}/${i}`, Buffer.from(String(i)), type)
+          if (i % 2 === 0) await store.remove(`busy/${i % 3}/${i}`)
+        }),
+      )
+      expect(await keys('busy/')).toHaveLength(30)
+    })
+
+    test('a reader keeps what it opened while the object is replaced', async () => {
+      await store.put('a/x', Buffer.alloc(2_000_000, 1), type)
+      const stream = store.get('a/x')
+      const first = (await stream[Symbol.asyncIterator]().next()) as IteratorResult<Buffer>
+      await store.put('a/x', Buffer.alloc(2_000_000, 2), type)
+      expect(first.value[0]).toBe(1)
+      stream.destroy()
+    })
+
+    test('a signed URL names one key and carries no secret', () => {
+      const url = store.signedUrl('families/f/media/m/original', { method: 'GET', expiresInS: 300 })
+      expect(url).toContain('families/f/media/m/original')
+    })
+  })
+}
