@@ -1,0 +1,146 @@
+import { Controller } from '@nestjs/common'
+import { sql, type FamilyTx } from '@keepsake/db'
+import {
+  FamilyChanged,
+  MediaAccepted,
+  MediaChanged,
+  MediaFailed,
+  MediaIngested,
+  MediaRated,
+  MediaRemoved,
+  OnEvent,
+  OnEventWork,
+  PeopleChanged,
+  publish,
+  type EventContext,
+  type Resync,
+} from '@keepsake/events'
+import type { Assignment, Person } from '@keepsake/proto/cluster/v1'
+import { takeIngested } from './catalogue.js'
+import { Peers } from './peers.js'
+import { forgetFamily, takeFamily, takePeople, takeRatings } from './projections.js'
+
+type Effect = Promise<((tx: FamilyTx) => Promise<void>) | undefined>
+
+/** What album hears of, and what it does about it. */
+@Controller()
+export class AlbumEvents {
+  constructor(private readonly peers: Peers) {}
+
+  @OnEventWork(MediaAccepted, { concurrency: 16, deadlineMs: 60_000 })
+  accepted(e: MediaAccepted, context: EventContext): Effect {
+    return this.catalogue(e.mediaId, context)
+  }
+
+  @OnEventWork(MediaIngested, { concurrency: 16, deadlineMs: 60_000 })
+  ingested(e: MediaIngested, context: EventContext): Effect {
+    return this.catalogue(e.mediaId, context)
+  }
+
+  @OnEventWork(MediaFailed, { concurrency: 16, deadlineMs: 60_000 })
+  failed(e: MediaFailed, context: EventContext): Effect {
+    return this.catalogue(e.mediaId, context)
+  }
+
+  @OnEvent(MediaRated)
+  rated(e: MediaRated, tx: FamilyTx): Promise<void> {
+    return takeRatings(tx, e)
+  }
+
+  @OnEventWork(PeopleChanged, { concurrency: 4 })
+  async people(e: PeopleChanged, { familyId, signal }: EventContext): Effect {
+    const options = { familyId, deadlineMs: 30_000, signal }
+    const people: Person[] = []
+    for (let cursor = ''; ;) {
+      const page = await this.peers.cluster.listPeople({ includeHidden: true, cursor, limit: 500 }, options)
+      people.push(...page.people)
+      if ((cursor = page.nextCursor) === '') break
+    }
+    const assignments: Assignment[] = []
+    const mediaIds = new Set(e.mediaIds)
+    const ask = async (request: { mediaIds: string[]; personId?: string }) => {
+      for (let cursor = ''; ;) {
+        const page = await this.peers.cluster.getAssignments({ ...request, cursor }, options)
+        assignments.push(...page.assignments)
+        if ((cursor = page.nextCursor) === '') break
+      }
+    }
+    if (!e.all) {
+      if (mediaIds.size > 0) await ask({ mediaIds: [...mediaIds] })
+      return tx => takePeople(tx, { version: e.version, mediaIds: [...mediaIds], assignments, people })
+    }
+    for (const person of people) await ask({ mediaIds: [], personId: person.id })
+    return async tx => {
+      const rows = await tx.many<{ mediaId: string }>(sql`
+        select distinct media_id from album.media_people where family_id = ${tx.familyId}`)
+      const all = new Set([...rows.map(row => row.mediaId), ...assignments.map(a => a.mediaId)])
+      await takePeople(tx, { version: e.version, mediaIds: [...all], assignments, people })
+    }
+  }
+
+  @OnEventWork(FamilyChanged)
+  async family(e: FamilyChanged, { familyId, signal }: EventContext): Effect {
+    if (e.what === 'removed') return forgetFamily
+    const options = { familyId, deadlineMs: 15_000, signal }
+    const [{ family }, { children }] = await Promise.all([
+      this.peers.family.getFamily({}, options),
+      this.peers.family.listChildren({}, options),
+    ])
+    return family === undefined ? undefined : tx => takeFamily(tx, family, children)
+  }
+
+  private async catalogue(mediaId: string, { familyId }: EventContext): Effect {
+    const media = await this.peers.ingest.load(familyId, mediaId)
+    return media === undefined ? undefined : tx => takeIngested(tx, media)
+  }
+}
+
+const families: Resync['families'] = async tx =>
+  (await tx.many<{ familyId: string }>(sql`select family_id from album.families order by family_id`)).map(
+    row => row.familyId,
+  )
+
+const perEvent = 500
+
+async function inChunks(ids: readonly string[], say: (chunk: string[]) => Promise<unknown>): Promise<void> {
+  for (let i = 0; i < ids.length; i += perEvent) await say(ids.slice(i, i + perEvent))
+}
+
+/** The present state of the catalogue, published again for whoever lost it. */
+export const albumResync: readonly Resync[] = [
+  {
+    topic: MediaChanged,
+    families,
+    publish: async tx => {
+      const rows = await tx.many<{ id: string }>(sql`
+        select id from album.media where family_id = ${tx.familyId} and state = 'ready' and trashed_at is null order by id`)
+      const version = await versionOf(tx)
+      await inChunks(
+        rows.map(row => row.id),
+        mediaIds => publish(tx, MediaChanged, { mediaIds, version, what: ['created'] }),
+      )
+    },
+  },
+  {
+    topic: MediaRemoved,
+    families,
+    publish: async tx => {
+      const version = await versionOf(tx)
+      const trashed = await tx.many<{ id: string }>(sql`
+        select id from album.media where family_id = ${tx.familyId} and trashed_at is not null order by id`)
+      await inChunks(
+        trashed.map(row => row.id),
+        mediaIds => publish(tx, MediaRemoved, { mediaIds, version, how: 'trashed' }),
+      )
+      const erased = await tx.many<{ id: string }>(sql`
+        select id from events.tombstones where grp = 'album' and family_id = ${tx.familyId} and kind = 'media' order by id`)
+      await inChunks(
+        erased.map(row => row.id),
+        mediaIds => publish(tx, MediaRemoved, { mediaIds, version, how: 'erased' }),
+      )
+    },
+  },
+]
+
+const versionOf = async (tx: FamilyTx): Promise<number> =>
+  (await tx.one<{ version: number }>(sql`select version from album.families where family_id = ${tx.familyId}`)).version

@@ -1,0 +1,4 @@
+import { runMain } from '@keepsake/rpc'
+import { startAlbum } from './service.js'
+
+await runMain(startAlbum)
