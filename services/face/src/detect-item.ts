@@ -121,7 +121,7 @@ async function storeFaces(
 /** The code that an item fails with; undefined where trying again may help. */
 function failureOf(error: unknown, attempt: number): string | undefined {
   if (!KeepsakeError.is(error)) return attempt >= LAST_ATTEMPT ? GAVE_UP : undefined
-  if (isMediaFailure(error.reason) && !error.retryable) return error.reason
+  if (isMediaFailure(error) && !error.retryable) return error.reason
   if (error.reason === 'FACE_NO_PICTURE') return error.reason
   return attempt >= LAST_ATTEMPT ? GAVE_UP : undefined
 }

@@ -7,9 +7,9 @@ import { FaceServiceService } from '@keepsake/proto/face/v1'
 import { runService, ServiceIdentity, type RunningService } from '@keepsake/rpc'
 import { faceConfig } from './config.js'
 import { GROUP } from './detect-item.js'
-import { facesResync } from './events.js'
 import { FaceModule } from './face.module.js'
 import { RemotePeers } from './peers.js'
+import { facesResync } from './resync.js'
 import { CropSweeper } from './sweeper.js'
 
 /** Starts the face service: what a picture shows. Fails with MODEL_CORRUPT or MODEL_MISSING before anything else starts. */

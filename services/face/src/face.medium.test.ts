@@ -1,0 +1,388 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { sql, type Db } from '@keepsake/db'
+import { eventConsumer, FamilyChanged, MediaIngested, PostgresLog, publish, type EventContext } from '@keepsake/events'
+import { FilesystemObjectStore, mediaError, openMedia, type Media as MediaReader, type RgbImage } from '@keepsake/media'
+import { Media } from '@keepsake/proto/ingest/v1'
+import { callAs, KeepsakeError } from '@keepsake/rpc'
+import { testDatabase, until, type TestDatabase } from '@keepsake/testing'
+import sharp from 'sharp'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { cropsOf, sweepCrops } from './erase.js'
+import { detectItem, type Effect } from './detect-item.js'
+import type { FaceTools } from './events.js'
+import { onFamilyChanged, onMediaRemoved } from './forget.js'
+import { facesResync } from './resync.js'
+import { FaceRpc } from './rpc.js'
+import { drawFaces, StubModels, type DrawnFace } from './testing/stub-models.js'
+
+const FAMILY = '01934000-0000-7000-8000-00000000000a'
+const OTHER = '01934000-0000-7000-8000-00000000000b'
+const mediaId = (n: number) => `019340aa-bbcc-7123-8abc-${String(n).padStart(12, '0')}`
+const TWO: DrawnFace[] = [
+  { person: 'red', x: 200, y: 200, side: 120 },
+  { person: 'blue', x: 500, y: 300, side: 80 },
+]
+
+let database: TestDatabase
+let db: Db
+let dir: string
+let store: FilesystemObjectStore
+let reader: MediaReader
+
+beforeAll(async () => {
+  reader = openMedia({ imageChildren: 1 })
+})
+afterAll(() => reader.close())
+beforeEach(async () => {
+  database = await testDatabase(['face'])
+  db = database.db('face')
+  dir = await mkdtemp(join(tmpdir(), 'keepsake-face-'))
+  store = new FilesystemObjectStore({ root: dir })
+})
+afterEach(async () => {
+  await database.close()
+  await rm(dir, { recursive: true, force: true })
+})
+
+/** The service's work with other services and the networks replaced; the rest is real. */
+function bench() {
+  const models = new StubModels()
+  const catalogue = new Map<string, Media>()
+  const words = new Map<string, { given: boolean; version: number }>([[FAMILY, { given: true, version: 1 }]])
+  let sweeps = 0
+  const hooks: { beforeDecode?: () => Promise<void> } = {}
+  const tools: FaceTools = {
+    db,
+    store,
+    models,
+    media: {
+      decodeRgb: async (file, options) => {
+        await hooks.beforeDecode?.()
+        return reader.decodeRgb(file, options)
+      },
+      frames: (file, options) => reader.frames(file, options),
+      probeVideo: (file, options) => reader.probeVideo(file, options),
+    },
+    peers: {
+      consent: async familyId => words.get(familyId),
+      media: async (_, id) => catalogue.get(id),
+    },
+    sweep: () => void sweeps++,
+  }
+  let eventNumber = 0
+  const context = (attempt = 1, familyId = FAMILY): EventContext => ({
+    eventId: `01934000-0000-7000-8000-1${String(eventNumber++).padStart(11, '0')}`,
+    familyId,
+    attempt,
+    signal: AbortSignal.timeout(30_000),
+  })
+  const commit = async (effect: Effect | undefined | void, familyId = FAMILY) => {
+    if (effect) await db.family(familyId, effect)
+  }
+  return {
+    tools,
+    models,
+    hooks,
+    words,
+    catalogue,
+    commit,
+    /** The work on an item, before its effect is committed. */
+    work: (id: string, version = 1, attempt = 1) =>
+      detectItem(tools, { mediaId: id, version, kind: 'photo' }, context(attempt)),
+    sweeps: () => sweeps,
+    /** Puts a photo into the store and the catalogue. */
+    async photo(id: string, image: RgbImage, version = 1) {
+      const previewKey = `families/${FAMILY}/media/${id}/renditions/preview`
+      await store.put(previewKey, await webp(image), { contentType: 'image/webp' })
+      catalogue.set(id, Media.fromPartial({ id, version, state: 'ready', kind: 'photo', previewKey }))
+    },
+    async ingested(id: string, version = 1, attempt = 1) {
+      await commit(await detectItem(tools, { mediaId: id, version, kind: 'photo' }, context(attempt)))
+    },
+    async erased(...mediaIds: string[]) {
+      await commit(onMediaRemoved(tools, { mediaIds, version: 1, how: 'erased' }))
+    },
+    async familyChanged(what: string, version: number) {
+      await commit(await onFamilyChanged(tools, { what, version }, context()))
+    },
+  }
+}
+
+const webp = ({ data, width, height }: RgbImage) =>
+  sharp(data, { raw: { width, height, channels: 3 } })
+    .webp({ lossless: true })
+    .toBuffer()
+const service = callAs({ kind: 'service', service: 'cluster', familyId: FAMILY }, { deadlineMs: 600_000 })
+const facesOf = async (id: string, call = service) => {
+  const { items } = await new FaceRpc(db, store).getFaces({ mediaIds: [id], faceIds: [], embeddings: true }, call)
+  return items[0]
+}
+const stored = () => new FaceRpc(db, store).countStored({ mediaIds: [] }, service)
+const detected = () => database.rows<{ key: string }>(`select key from events.outbox where topic = 'faces.detected'`)
+const cropKeys = async (id: string) => {
+  const keys: string[] = []
+  for await (const { key } of store.list(cropsOf(FAMILY, id))) keys.push(key)
+  return keys
+}
+
+describe('an item that is ingested', () => {
+  test('its faces are stored largest first, with crops, and said once', async () => {
+    const { photo, ingested } = bench()
+    await photo(mediaId(1), drawFaces(800, 600, TWO))
+    await ingested(mediaId(1))
+    const item = await facesOf(mediaId(1))
+    expect(item).toMatchObject({ state: 'done', version: 1 })
+    const [red, blue] = item?.faces ?? []
+    expect(red?.box?.x).toBeCloseTo(140 / 800, 2)
+    expect(red?.box?.h).toBeCloseTo(120 / 600, 2)
+    expect(red).toMatchObject({ expression: 'happy', eyesOpen: expect.any(Number) as number, ranges: [] })
+    expect(blue?.embedding.length).toBe(512)
+    expect(await cropKeys(mediaId(1))).toEqual([red?.cropKey, blue?.cropKey].sort())
+    const portrait = await store.withFile(red?.cropKey ?? '', file => sharp(file).metadata())
+    expect(portrait).toMatchObject({ format: 'webp', width: 256, height: 256 })
+    expect(await detected()).toHaveLength(1)
+  })
+
+  test('the same event again changes nothing and looks at nothing', async () => {
+    const { photo, ingested, models } = bench()
+    await photo(mediaId(1), drawFaces(800, 600, TWO))
+    await ingested(mediaId(1))
+    const before = await facesOf(mediaId(1))
+    await ingested(mediaId(1))
+    expect(await facesOf(mediaId(1))).toEqual(before)
+    expect(models.runs.get('ssd_mobilenetv1')).toBe(1)
+    expect(await detected()).toHaveLength(1)
+  })
+
+  test('work that was done twice because of a crash stores the same faces under the same ids', async () => {
+    const { photo, work, commit } = bench()
+    await photo(mediaId(1), drawFaces(800, 600, TWO))
+    await work(mediaId(1)) // killed before it was committed
+    const crops = await cropKeys(mediaId(1))
+    await commit(await work(mediaId(1)))
+    expect(await cropKeys(mediaId(1))).toEqual(crops)
+    expect((await facesOf(mediaId(1)))?.faces.map(face => face.cropKey).sort()).toEqual(crops)
+  })
+
+  test('turned by a person: faces move, keep their ids, and the crop of one that is gone goes', async () => {
+    const { photo, ingested } = bench()
+    await photo(mediaId(1), drawFaces(800, 600, TWO))
+    await ingested(mediaId(1))
+    const before = await facesOf(mediaId(1))
+    await photo(mediaId(1), drawFaces(600, 800, [{ person: 'blue', x: 300, y: 500, side: 80 }]), 2)
+    await ingested(mediaId(1), 2)
+    const after = await facesOf(mediaId(1))
+    expect(after?.version).toBe(2)
+    expect(after?.faces.map(face => face.id)).toEqual([before?.faces[1]?.id])
+    expect(after?.faces[0]?.box?.y).toBeCloseTo(460 / 800, 2)
+    await sweepCrops(db, store)
+    expect(await cropKeys(mediaId(1))).toEqual([after?.faces[0]?.cropKey])
+  })
+
+  test('an older event after a newer one changes nothing', async () => {
+    const { photo, ingested, models } = bench()
+    await photo(mediaId(1), drawFaces(800, 600, TWO), 5)
+    await ingested(mediaId(1), 5)
+    await ingested(mediaId(1), 4)
+    expect(models.runs.get('ssd_mobilenetv1')).toBe(1)
+    expect((await facesOf(mediaId(1)))?.version).toBe(5)
+  })
+
+  test('a broken file fails with its code, a fault of ours is tried again and then fails too', async () => {
+    const { photo, ingested, hooks } = bench()
+    await photo(mediaId(1), drawFaces(80, 60, []))
+    hooks.beforeDecode = () => Promise.reject(mediaError('TRUNCATED'))
+    await ingested(mediaId(1))
+    expect(await facesOf(mediaId(1))).toMatchObject({ state: 'failed', failureCode: 'TRUNCATED', faces: [] })
+
+    await photo(mediaId(2), drawFaces(80, 60, []))
+    hooks.beforeDecode = () =>
+      Promise.reject(new KeepsakeError({ code: 'UNAVAILABLE', reason: 'INFERENCE_STOPPED', message: 'Not now.' }))
+    await expect(ingested(mediaId(2))).rejects.toMatchObject({ reason: 'INFERENCE_STOPPED' })
+    expect(await facesOf(mediaId(2))).toBeUndefined()
+    await ingested(mediaId(2), 1, 4)
+    expect(await facesOf(mediaId(2))).toMatchObject({ state: 'failed', failureCode: 'FACE_GAVE_UP' })
+    const progress = await new FaceRpc(db, store).getProgress({}, service)
+    expect(progress).toEqual({ done: 0, failed: 2, faces: 0, consent: true })
+  })
+})
+
+describe('consent', () => {
+  test('without it nothing is decoded and nothing is stored', async () => {
+    const { photo, ingested, words, hooks, models } = bench()
+    words.set(FAMILY, { given: false, version: 1 })
+    let decoded = 0
+    hooks.beforeDecode = async () => void decoded++
+    await photo(mediaId(1), drawFaces(800, 600, TWO))
+    await ingested(mediaId(1))
+    expect(decoded).toBe(0)
+    expect(models.runs.size).toBe(0)
+    expect(await stored()).toEqual({ rows: 0, objects: 0 })
+    expect(await detected()).toHaveLength(0)
+  })
+
+  test('given later: every item is asked for again', async () => {
+    const { familyChanged } = bench()
+    await familyChanged('consent', 2)
+    const requests = await database.rows(`select topic, family_id from events.resync_requests`)
+    expect(requests).toEqual([{ topic: MediaIngested.name, family_id: FAMILY }])
+  })
+
+  test('withdrawn: rows and crops are gone, and every item that had faces is said to have none', async () => {
+    const { photo, ingested, words, familyChanged } = bench()
+    for (const n of [1, 2]) {
+      await photo(mediaId(n), drawFaces(800, 600, TWO))
+      await ingested(mediaId(n))
+    }
+    expect((await stored()).objects).toBe(4)
+    words.set(FAMILY, { given: false, version: 2 })
+    await familyChanged('consent', 2)
+    await sweepCrops(db, store)
+    expect(await stored()).toEqual({ rows: 0, objects: 0 })
+    for (const table of ['items', 'faces', 'garbage'])
+      expect(await database.rows(`select * from face.${table}`)).toEqual([])
+    expect(await detected()).toHaveLength(4)
+    expect((await new FaceRpc(db, store).getProgress({}, service)).consent).toBe(false)
+  })
+
+  test('withdrawn while an item is being looked at: its faces are not stored, its crops go', async () => {
+    const { photo, work, commit, words, familyChanged } = bench()
+    await photo(mediaId(1), drawFaces(800, 600, TWO))
+    const effect = await work(mediaId(1))
+    expect(await cropKeys(mediaId(1))).toHaveLength(2)
+    words.set(FAMILY, { given: false, version: 2 })
+    await familyChanged('consent', 2)
+    await commit(effect)
+    await sweepCrops(db, store)
+    expect(await stored()).toEqual({ rows: 0, objects: 0 })
+  })
+
+  test('withdrawn after a crash left crops behind: the event that comes again removes them', async () => {
+    const { photo, work, ingested, words } = bench()
+    await photo(mediaId(1), drawFaces(800, 600, TWO))
+    await work(mediaId(1)) // killed here
+    words.set(FAMILY, { given: false, version: 2 })
+    await ingested(mediaId(1))
+    await sweepCrops(db, store)
+    expect(await stored()).toEqual({ rows: 0, objects: 0 })
+  })
+
+  test('a late word from before does not bring it back', async () => {
+    const { photo, ingested, words, familyChanged } = bench()
+    words.set(FAMILY, { given: false, version: 7 })
+    await familyChanged('consent', 7)
+    words.set(FAMILY, { given: true, version: 6 })
+    await photo(mediaId(1), drawFaces(800, 600, TWO))
+    await ingested(mediaId(1))
+    await sweepCrops(db, store)
+    expect(await stored()).toEqual({ rows: 0, objects: 0 })
+  })
+})
+
+describe('removal', () => {
+  test('an erased item loses rows and crops, its neighbour keeps them', async () => {
+    const { photo, ingested, erased } = bench()
+    for (const n of [1, 2]) {
+      await photo(mediaId(n), drawFaces(800, 600, TWO))
+      await ingested(mediaId(n))
+    }
+    await erased(mediaId(1))
+    await sweepCrops(db, store)
+    expect(await new FaceRpc(db, store).countStored({ mediaIds: [mediaId(1)] }, service)).toEqual({
+      rows: 0,
+      objects: 0,
+    })
+    expect((await facesOf(mediaId(2)))?.faces).toHaveLength(2)
+    expect(await cropKeys(mediaId(2))).toHaveLength(2)
+  })
+
+  test('an item in the trash keeps its faces for a restore', async () => {
+    const { photo, ingested, tools } = bench()
+    await photo(mediaId(1), drawFaces(800, 600, TWO))
+    await ingested(mediaId(1))
+    expect(onMediaRemoved(tools, { mediaIds: [mediaId(1)], version: 2, how: 'trashed' })).toBeUndefined()
+    expect((await facesOf(mediaId(1)))?.faces).toHaveLength(2)
+  })
+
+  test('erased while it is being looked at, or before it is heard of: nothing is stored', async () => {
+    const { photo, work, commit, erased, ingested } = bench()
+    await photo(mediaId(1), drawFaces(800, 600, TWO))
+    const effect = await work(mediaId(1))
+    await erased(mediaId(1))
+    await commit(effect)
+    await ingested(mediaId(1), 2)
+    await sweepCrops(db, store)
+    expect(await stored()).toEqual({ rows: 0, objects: 0 })
+  })
+
+  test('a family that is gone takes everything with it', async () => {
+    const { photo, ingested, familyChanged } = bench()
+    await photo(mediaId(1), drawFaces(800, 600, TWO))
+    await ingested(mediaId(1))
+    await familyChanged('removed', 3)
+    await ingested(mediaId(1), 2) // late
+    await sweepCrops(db, store)
+    expect(await stored()).toEqual({ rows: 0, objects: 0 })
+  })
+})
+
+describe('reading', () => {
+  test('embeddings are for services only', async () => {
+    const member = callAs({
+      kind: 'member',
+      accountId: OTHER,
+      familyId: FAMILY,
+      memberId: OTHER,
+      role: 'parent',
+      groupIds: [],
+    })
+    const rpc = new FaceRpc(db, store)
+    const ask = (embeddings: boolean) => rpc.getFaces({ mediaIds: [mediaId(1)], faceIds: [], embeddings }, member)
+    await expect(ask(true)).rejects.toMatchObject({ code: 'PERMISSION_DENIED' })
+    const { photo, ingested } = bench()
+    await photo(mediaId(1), drawFaces(800, 600, TWO))
+    await ingested(mediaId(1))
+    expect((await ask(false)).items[0]?.faces.map(face => face.embedding.length)).toEqual([0, 0])
+  })
+
+  test('by face, and never of another family', async () => {
+    const { photo, ingested } = bench()
+    await photo(mediaId(1), drawFaces(800, 600, TWO))
+    await ingested(mediaId(1))
+    const [face] = (await facesOf(mediaId(1)))?.faces ?? []
+    const rpc = new FaceRpc(db, store)
+    const byFace = (call = service) =>
+      rpc.getFaces({ mediaIds: [], faceIds: [face?.id ?? ''], embeddings: false }, call)
+    expect((await byFace()).items.map(item => item.faces.map(f => f.id))).toEqual([[face?.id]])
+    expect((await byFace(callAs({ kind: 'service', service: 'cluster', familyId: OTHER }))).items).toEqual([])
+  })
+})
+
+test('through the real event log: an event becomes faces, resync says them again', async () => {
+  const { photo, tools } = bench()
+  await photo(mediaId(1), drawFaces(800, 600, TWO))
+  const { NestFactory } = await import('@nestjs/core')
+  const { FaceModule } = await import('./face.module.js')
+  const strategy = eventConsumer({ group: 'face', log: new PostgresLog(db), db, resync: [facesResync] })
+  const app = await NestFactory.createMicroservice(FaceModule.with(tools), {
+    strategy,
+    logger: false,
+    abortOnError: false,
+  })
+  await app.listen()
+  try {
+    await db.family(FAMILY, async tx => {
+      await publish(tx, FamilyChanged, { version: 1, what: 'created' })
+      await publish(tx, MediaIngested, { mediaId: mediaId(1), version: 1, kind: 'photo' })
+    })
+    await until(async () => (await facesOf(mediaId(1)))?.faces.length === 2, { deadlineMs: 20_000 })
+    await db.family(FAMILY, tx => facesResync.publish(tx))
+    expect(await detected()).toHaveLength(2)
+    expect(await db.system('families with faces', tx => facesResync.families(tx))).toEqual([FAMILY])
+    expect(await db.family(FAMILY, tx => tx.maybe(sql`select 1 from face.garbage`))).toBeUndefined()
+  } finally {
+    await app.close()
+  }
+})
