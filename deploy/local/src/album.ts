@@ -7,6 +7,7 @@ import { ServiceIdentity, createClient, identityEnv, type Client } from '@keepsa
 import { environments } from './environment.js'
 import { openHome, type Home } from './home.js'
 import { prepareModels } from './models.js'
+import { openLoopback } from './loopback.js'
 import type { Options } from './options.js'
 import { freePorts, publicPort } from './ports.js'
 import { startPostgres } from './postgres.js'
@@ -71,8 +72,8 @@ export async function openAlbum(options: Options, say: (line: string) => void, s
     ) as Record<ServiceName, { grpc: number; internal: number }>
     const scheme = options.tls ? 'https' : 'http'
     const shown = options.host === '0.0.0.0' || options.host === '::' ? '127.0.0.1' : options.host
-    const localUrl = `${scheme}://${shown.includes(':') ? `[${shown}]` : shown}:${port}`
-    const url = options.publicUrl ?? localUrl
+    const served = `${scheme}://${shown.includes(':') ? `[${shown}]` : shown}:${port}`
+    const url = options.publicUrl ?? served
     const envs = environments({
       home: home.dir,
       identity: home.secrets.identity,
@@ -87,12 +88,16 @@ export async function openAlbum(options: Options, say: (line: string) => void, s
       key: home.key,
     })
 
+    const loopback = options.tls && (await openLoopback(shown, port, options.tls.cert))
+    if (loopback) closers.push(() => loopback.close())
+    const localUrl = loopback?.url ?? served
+
     let fleet: Fleet | undefined
     const writeState = () =>
       home.writeState({
         pid: process.pid,
         url,
-        localUrl,
+        localUrl: served,
         processes: options.processes,
         postgres: { port: postgres.port },
         services: fleet?.state() ?? {},
