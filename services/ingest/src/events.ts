@@ -10,6 +10,7 @@ import type { FamilyTx } from '@keepsake/db'
 import { Controller } from '@nestjs/common'
 import { Context } from './context.js'
 import { eraseFamily, eraseMedia } from './erase.js'
+import { redate } from './redate.js'
 import { turnItem, workOn } from './work.js'
 
 const HOUR_MS = 3_600_000
@@ -50,6 +51,7 @@ export class IngestEvents {
   async familyChanged(event: FamilyChanged, context: EventContext) {
     this.context.forget(context.familyId)
     if (event.what === 'removed') await eraseFamily(this.context, context.familyId)
+    if (event.what === 'settings') await redate(this.context, context.familyId, context.signal)
     return undefined
   }
 }

@@ -48,11 +48,16 @@ export async function finishUpload(deps: Deps, id: string, call: Call): Promise<
   if (upload.state === 'terminated') throw refuse('UPLOAD_TERMINATED')
   if (upload.position !== upload.size) throw refuse('UPLOAD_INCOMPLETE', { offset: String(upload.position) })
 
-  // The upload's id becomes the item's, so a second try composes to the same place.
-  const composed = await compose(deps, familyId, upload, call.signal)
-  const arrival = await deps.objects.withFile(composed.key, path => look(deps, path, upload.fileName, composed.size), {
-    signal: call.signal,
-  })
+  let looked: { composed: Composed; arrival: Arrival }
+  try {
+    looked = await composeAndLook(deps, familyId, upload, call.signal)
+  } catch (error) {
+    // Another call may have finished it meanwhile and removed the parts.
+    const now = await deps.db.family(call, tx => ownUpload(deps, tx, id, call, false))
+    if (now.state === 'finished') return outcome(now)
+    throw error
+  }
+  const { composed, arrival } = looked
   const settings = await deps.settings(familyId)
   const { timeZone } = settings
 
@@ -109,6 +114,15 @@ const outcome = (row: UploadRow): FinishUploadResponse => ({
   joined: row.joined,
 })
 
+async function composeAndLook(deps: Deps, familyId: string, upload: UploadRow, signal: AbortSignal) {
+  const composed = await compose(deps, familyId, upload, signal)
+  const arrival = await deps.objects.withFile(composed.key, path => look(deps, path, upload.fileName, composed.size), {
+    signal,
+  })
+  return { composed, arrival }
+}
+
+/** The upload's id becomes the item's, so a second try composes to the same place. */
 async function compose(deps: Deps, familyId: string, upload: UploadRow, signal: AbortSignal): Promise<Composed> {
   const key = `${mediaPrefix(familyId, upload.id)}original`
   const parts = await deps.db.family(familyId, tx =>

@@ -1,6 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto'
 import { join } from 'node:path'
-import { MediaChanged, MediaRemoved, publish } from '@keepsake/events'
+import { FamilyChanged, MediaChanged, MediaRemoved, publish } from '@keepsake/events'
 import { sharedData, skipUnless, until } from '@keepsake/testing'
 import sharp from 'sharp'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -17,16 +17,12 @@ async function picture(
   over: { exif?: Record<string, string>; size?: [number, number] } = {},
 ): Promise<Buffer> {
   const [width, height] = over.size ?? [640, 480]
+  const cells = Array.from({ length: 144 }, (_, i) => createHash('md5').update(`${seed}/${i}`).digest())
   const data = Buffer.alloc(width * height * 3)
   for (let y = 0; y < height; y++) {
     for (let x = 0; x < width; x++) {
-      const i = (y * width + x) * 3
-      const cell = createHash('md5')
-        .update(`${seed}/${Math.floor((x * 12) / width)}/${Math.floor((y * 12) / height)}`)
-        .digest()
-      data[i] = cell[0]!
-      data[i + 1] = cell[1]!
-      data[i + 2] = cell[2]!
+      const cell = cells[Math.floor((x * 12) / width) + 12 * Math.floor((y * 12) / height)] ?? Buffer.alloc(3)
+      cell.copy(data, (y * width + x) * 3, 0, 3)
     }
   }
   const image = sharp(data, { raw: { width, height, channels: 3 } })
@@ -128,6 +124,45 @@ describe('uploads', () => {
     expect(rows).toHaveLength(1)
     const objects = (await countStored(h.context, h.familyId, all.map(a => a.mediaId).slice(0, 1))).objects
     expect(objects).toBe(1)
+  })
+})
+
+describe('a crash', () => {
+  test('in the middle of the work costs time and nothing else', async () => {
+    const own = await openHarness()
+    try {
+      const ids = await Promise.all([30, 31, 32, 33].map(async seed => (await own.upload(await picture(seed))).mediaId))
+      // The process dies while it works: nothing of its work is committed, the events come again.
+      for (let round = 0; round < 3; round++) {
+        await own.startWork()
+        await until(() => own.media.children().some(child => child.busy), { deadlineMs: 20_000 })
+        await own.crash()
+      }
+      await own.startWork()
+      await own.settled()
+      for (const id of ids) {
+        expect(await own.item(id)).toMatchObject({ state: 'ready', version: 1 })
+        const said = await own.database.rows(
+          "select 1 from events.outbox where topic = 'media.ingested' and key = $1",
+          [id],
+        )
+        expect(said).toHaveLength(1)
+      }
+    } finally {
+      await own.close()
+    }
+  }, 120_000)
+
+  test('between composing and remembering leaves an upload that is finished again', async () => {
+    const bytes = await picture(34)
+    const call = h.call()
+    const { id } = await createUpload(h.context, uploadRequest(bytes.length), call)
+    await writePart(h, id, bytes)
+    const dead = Object.assign(Object.create(h.context) as typeof h.context, {
+      settings: () => Promise.reject(new Error('killed')),
+    })
+    await expect(finishUpload(dead, id, call)).rejects.toThrow('killed')
+    expect(await finishUpload(h.context, id, call)).toEqual({ mediaId: id, duplicate: false, joined: false })
   })
 })
 
@@ -246,6 +281,26 @@ describe('work', () => {
     expect(thumbnail.height).toBeGreaterThan(thumbnail.width)
   })
 
+  test('a new time zone of the family moves what was dated by a guess', async () => {
+    const own = await openHarness({ timeZone: 'Europe/Berlin', locale: 'en' })
+    try {
+      const running = await own.startWork()
+      expect(running.name).toBe('ingest')
+      const guessed = await own.upload(await picture(20, { exif: { DateTimeOriginal: '2019:07:21 11:04:22' } }))
+      const sure = await own.upload(
+        await picture(21, { exif: { DateTimeOriginal: '2019:07:21 11:04:22', OffsetTimeOriginal: '+02:00' } }),
+      )
+      await own.settled()
+      own.settings.timeZone = 'Asia/Tokyo'
+      await own.db.family(own.familyId, tx => publish(tx, FamilyChanged, { version: 2, what: 'settings' }))
+      await until(async () => (await own.item(guessed.mediaId)).taken?.offsetMinutes === 540, { deadlineMs: 30_000 })
+      expect((await own.item(guessed.mediaId)).taken?.at).toEqual(new Date('2019-07-21T02:04:22Z'))
+      expect(await own.item(sure.mediaId)).toMatchObject({ version: 1, taken: { offsetMinutes: 120 } })
+    } finally {
+      await own.close()
+    }
+  })
+
   test('bursts and near duplicates are groups', async () => {
     const at = (time: string) => ({ DateTimeOriginal: `2020:05:05 10:00:${time}` })
     const one = await h.upload(await picture(8, { exif: at('01') }))
@@ -331,6 +386,6 @@ skipUnless(pigallery, '../shared/data/pigallery2 is missing').describe('live pho
 
 async function read(harness: Harness, key: string): Promise<Buffer> {
   const chunks: Buffer[] = []
-  for await (const chunk of await harness.objects.get(key)) chunks.push(chunk as Buffer)
+  for await (const chunk of harness.objects.get(key)) chunks.push(chunk as Buffer)
   return Buffer.concat(chunks)
 }

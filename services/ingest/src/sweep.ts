@@ -1,6 +1,6 @@
 import { sql } from '@keepsake/db'
 import { logger } from '@keepsake/telemetry'
-import { uploadPrefix, type Deps } from './deps.js'
+import { mediaPrefix, uploadPrefix, type Deps } from './deps.js'
 import { sweepUpload } from './finish.js'
 import type { UploadRow } from './upload.js'
 
@@ -26,7 +26,10 @@ export async function sweep(deps: Deps): Promise<number> {
             delete from ingest.uploads where family_id = ${upload.familyId} and id = ${upload.id}
               and state = 'open' and expires_at < ${new Date(now)}`),
         )
-        if (expired > 0) await deps.objects.removePrefix(uploadPrefix(upload.familyId, upload.id))
+        if (expired === 0) continue
+        await deps.objects.removePrefix(uploadPrefix(upload.familyId, upload.id))
+        // A finish that was cut off may have composed bytes for an item that never was.
+        await deps.objects.removePrefix(mediaPrefix(upload.familyId, upload.id))
       } else await sweepUpload(deps, upload.familyId, upload)
     } catch (error) {
       log.warn({ err: error, uploadId: upload.id }, 'an upload could not be swept')

@@ -14,7 +14,7 @@ import {
   type VideoProbe,
 } from '@keepsake/media'
 import { KeepsakeError } from '@keepsake/rpc'
-import { metrics } from '@keepsake/telemetry'
+import { logger, metrics } from '@keepsake/telemetry'
 import { mediaPrefix, type Deps } from './deps.js'
 import { describeItem, type Embedded, type VideoFacts } from './describe.js'
 import { itemFailures } from './errors.js'
@@ -23,6 +23,8 @@ import { findItem, saveDescription, sidecarsOf, type ItemRow, type Kind, type Re
 import { mundaneMark } from './marks.js'
 import { qualityMarks } from './quality.js'
 import type { Semaphore } from './semaphore.js'
+
+const log = logger('ingest')
 
 /** Tries of an event after which a trouble that is not the file's becomes the item's state, so that nothing stays pending for ever. */
 const LAST_ATTEMPT = 6
@@ -229,26 +231,31 @@ async function decodeStill(
     keys,
   }
   if (item.clipKey !== null && item.clipUploaded) {
-    return deps.objects.withFile(item.clipKey, clip => withClip(work, still, clip), { signal })
+    return deps.objects.withFile(item.clipKey, clip => withClip(work, still, clip), { signal }).catch(keepStill(still))
   }
   if (!['jpeg', 'heic'].includes(sniffed.format)) return still
   const { motionPhoto } = await deps.media.liveMarkers(path, { signal })
-  return motionPhoto ? inScratch(dir => withMotion(work, still, path, join(dir, 'clip'))) : still
+  return motionPhoto
+    ? inScratch(dir => withMotion(work, still, path, join(dir, 'clip'))).catch(keepStill(still))
+    : still
 }
 
-/** The clip inside a motion photo. A broken clip costs the motion, never the photo. */
+/** A broken clip costs the motion, never the photo. */
+const keepStill =
+  (still: Worked) =>
+  (error: unknown): Worked => {
+    if (!isMediaFailure(error)) throw error
+    log.info({ reason: error.reason }, 'the clip of a live photo cannot be played; its still is shown')
+    return still
+  }
+
 async function withMotion(work: Work, still: Worked, path: string, target: string): Promise<Worked> {
   const { deps, signal, prefix } = work
-  try {
-    if (!(await deps.media.motionPhotoVideo(path, target, { signal }))) return still
-    const live = await withClip(work, still, target)
-    const clip = `${prefix}clip`
-    await deps.objects.put(clip, createReadStream(target), { contentType: 'video/mp4', signal })
-    return { ...live, keys: { ...live.keys, clip } }
-  } catch (error) {
-    if (isMediaFailure(error)) return still
-    throw error
-  }
+  if (!(await deps.media.motionPhotoVideo(path, target, { signal }))) return still
+  const live = await withClip(work, still, target)
+  const clip = `${prefix}clip`
+  await deps.objects.put(clip, createReadStream(target), { contentType: 'video/mp4', signal })
+  return { ...live, keys: { ...live.keys, clip } }
 }
 
 async function withClip(work: Work, still: Worked, clip: string): Promise<Worked> {

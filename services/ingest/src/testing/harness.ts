@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { randomUUID } from 'node:crypto'
 import type { Db } from '@keepsake/db'
-import { eventConsumer, PostgresLog } from '@keepsake/events'
+import { eventConsumer, PostgresLog, type Consumer, type EventConsumer } from '@keepsake/events'
 import { FilesystemObjectStore, openMedia, type Media } from '@keepsake/media'
 import {
   IngestServiceService,
@@ -29,6 +29,8 @@ export interface Harness {
   readonly media: Media
   readonly familyId: string
   readonly memberId: string
+  /** What family would answer. */
+  readonly settings: { timeZone: string; locale: string }
   /** What album would answer: rotations by item. */
   readonly rotations: Map<string, number>
   /** Items that album was told of. */
@@ -37,6 +39,8 @@ export interface Harness {
   call(memberId?: string): Call
   /** Lets the events flow; stops with the harness. */
   startWork(): Promise<RunningService>
+  /** Lets go of everything without keeping its place, as kill -9 would. */
+  crash(): Promise<void>
   /** Stops taking events in. */
   stopWork(): Promise<void>
   /** A whole upload in two parts (where it has two bytes). */
@@ -74,6 +78,7 @@ export async function openHarness(settings = { timeZone: 'Asia/Tokyo', locale: '
   const knobs = { maxUpload: 1_000_000_000, leaseMs: 30_000, uploadMs: 86_400_000 }
   const context = new Context({ ...parts, knobs, family, album } as unknown as ConstructorParameters<typeof Context>[0])
   let running: RunningService | undefined
+  let consumer: EventConsumer | undefined
 
   const harness: Harness = {
     database,
@@ -83,6 +88,7 @@ export async function openHarness(settings = { timeZone: 'Asia/Tokyo', locale: '
     media,
     familyId,
     memberId,
+    settings,
     rotations,
     registered,
     call: (member = memberId) =>
@@ -91,13 +97,18 @@ export async function openHarness(settings = { timeZone: 'Asia/Tokyo', locale: '
         { deadlineMs: 60_000 },
       ),
     async startWork() {
+      consumer = eventConsumer({ group: 'ingest', log: new PostgresLog(db), db })
       return (running = await runService({
         name: 'ingest',
         env: { ...identityEnv(keys, 'ingest'), KEEPSAKE_LOG_LEVEL: 'warn' },
         module: IngestModule.with(context),
         rpc: [IngestServiceService],
-        strategies: [eventConsumer({ group: 'ingest', log: new PostgresLog(db), db })],
+        strategies: [consumer],
       }))
+    },
+    async crash() {
+      await consumer?.unwrap<Consumer>().abandon()
+      await harness.stopWork()
     },
     async stopWork() {
       await running?.close()
