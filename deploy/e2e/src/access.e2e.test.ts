@@ -140,6 +140,23 @@ describe('who may see what', () => {
     expect(answer.headers.get('content-type')).toContain('application/problem+json')
   })
 
+  test('a sign-in with a wrong password is refused with the same words as an unknown address', async () => {
+    const answers = await Promise.all(
+      [owner.email, 'nobody@example.org'].map(async email => {
+        const response = await fetch(new URL('/v1/sessions', album.requireUrl()), {
+          method: 'POST',
+          headers: { 'content-type': 'application/json' },
+          body: JSON.stringify({ email, password: 'wrong password!' }),
+          signal: AbortSignal.timeout(10_000),
+        })
+        const { code, detail } = (await response.json()) as { code: string; detail: string }
+        return { status: response.status, code, detail }
+      }),
+    )
+    expect(answers[0]).toEqual(answers[1])
+    expect(answers[0]).toMatchObject({ status: 401, code: 'WRONG_CREDENTIALS' })
+  })
+
   test('signing out stops a token at once', async () => {
     const answer = await post(album, '/v1/sessions', owner)
     const { accessToken } = (await answer.json()) as { accessToken: string }

@@ -64,7 +64,8 @@ describe('one trace follows a photo from its upload to its rating', () => {
     ]
     const whole = await until(
       () => {
-        const traces = Map.groupBy(spans, span => span.traceId)
+        const traces = new Map<string, Span[]>()
+        for (const span of spans) traces.set(span.traceId, [...(traces.get(span.traceId) ?? []), span])
         return [...traces.values()].find(trace => wanted.every(name => trace.some(span => name.test(span.name))))
       },
       { deadlineMs: 30_000, everyMs: 200, what: 'one trace that holds every stage' },

@@ -1,0 +1,56 @@
+import { execFileSync } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { statfsSync } from 'node:fs'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { skipUnless, until } from '@keepsake/testing'
+import { afterEach, expect } from 'vitest'
+import { Album } from './album.js'
+import { allMedia, settled, upload } from './album-client.js'
+import type { Family, Media } from './api-types.js'
+import { pictureFolder } from './pictures.js'
+
+const root = process.getuid?.() === 0 && process.platform === 'linux'
+const { describe, test } = skipUnless(root, 'only root can mount a small disk')
+describe('a full disk', () => {
+  let disk: string
+  afterEach(async () => {
+    execFileSync('umount', ['-l', disk])
+    await rm(disk, { recursive: true, force: true })
+  })
+
+  test('a disk that fills up: the upload is refused in words, what was there stays, and with room again it goes on', async () => {
+    disk = await mkdtemp(path.join(tmpdir(), 'keepsake-disk-'))
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1200m', 'tmpfs', disk])
+    const album = await Album.start({ home: path.join(disk, 'home') })
+    try {
+      const api = await album.signIn()
+      const family = (await api.get<{ items: Family[] }>('/v1/families')).items[0]?.id ?? ''
+      const files = await pictureFolder(path.join(disk, 'pictures'), 3)
+      const kept = await upload(api, family, files[0] ?? '')
+      await settled(api, family)
+      const ballast = path.join(disk, 'ballast')
+      const { bavail, bsize } = statfsSync(disk)
+      execFileSync('fallocate', ['-l', String(bavail * bsize - 40_000), ballast])
+      const large = path.join(tmpdir(), `keepsake-large-${process.pid}.jpg`)
+      await writeFile(large, Buffer.concat([await readFile(files[1] ?? ''), randomBytes(3_000_000)]))
+      const problem = await upload(api, family, large).then(
+        () => 'it was accepted',
+        (error: Error) => error.message,
+      )
+      expect(problem).toMatch(/full|space|room/i)
+      await rm(ballast)
+      await rm(large)
+      await until(async () => (await upload(api, family, files[2] ?? '')) !== kept, {
+        deadlineMs: 60_000,
+        everyMs: 500,
+      })
+      await settled(api, family)
+      expect((await allMedia(api, family)).every(media => media.state === 'ready')).toBe(true)
+      expect((await api.get<Media>(`/v1/families/${family}/media/${kept}`)).state).toBe('ready')
+    } finally {
+      await album.stop()
+    }
+  })
+})
