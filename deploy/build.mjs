@@ -96,6 +96,7 @@ export function build({ force = false, quiet = false } = {}) {
 
 /** Builds or throws a Sentence with what the compilers said; used where a half-built Keepsake must not start. */
 export async function buildOrThrow(options) {
+  if (process.env.KEEPSAKE_BUILT === '1') return // a test run has just built, and starts many of us
   const failed = (await build(options)).filter(result => !result.ok)
   if (failed.length === 0) return
   const shortened = text => {
@@ -134,6 +135,7 @@ function sweepStale() {
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   await main(async args => {
+    delete process.env.KEEPSAKE_BUILT
     await buildOrThrow({ force: args.includes('--force') })
   })
 }

@@ -83,7 +83,7 @@ async function suite(name, filters) {
     bin('vitest'),
     ['run', ...filters, '--reporter=default', '--reporter=json', `--outputFile.json=${report}`],
     {
-      env: { ...process.env, KEEPSAKE_SUITE: name, NODE_ENV: 'test', NX_DAEMON: 'false' },
+      env: { ...process.env, KEEPSAKE_SUITE: name, KEEPSAKE_BUILT: '1', NODE_ENV: 'test', NX_DAEMON: 'false' },
     },
   )
   const result = JSON.parse(readIfThere(report) ?? '{}')
