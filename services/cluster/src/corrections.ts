@@ -141,7 +141,10 @@ export async function splitPerson(
   return { ...(await write(tx, by, key, [{ words, personId: newPersonId }])), newPersonId }
 }
 
-/** A face is this person. */
+/**
+ * A face is this person. Faces like it follow, which is how a person is named from a picture; but not those of another person that a parent
+ * spoke about, or that is the larger one of the two: then only this face was meant.
+ */
 export async function confirmFace(
   tx: FamilyTx,
   by: MemberCaller,
@@ -153,7 +156,12 @@ export async function confirmFace(
   if (earlier) return earlier
   await requireFace(tx, faceId)
   const person = await ground(tx, personId)
-  return write(tx, by, key, [{ words: { kind: 'confirm', person, faceId }, personId }])
+  const was = await tx.maybe<Grounded>(sql`
+    select a.person_id, a.anchors from cluster.faces f join cluster.people a using (family_id, person_id)
+    join cluster.people p on p.family_id = f.family_id and p.person_id = ${personId}
+    where f.face_id = ${faceId} and a.person_id <> p.person_id and a.face_count > 1 and (a.touched or a.face_count > p.face_count)`)
+  const from = was && { ...was, anchors: was.anchors.filter(id => id !== faceId) }
+  return write(tx, by, key, [{ words: { kind: 'confirm', person, faceId, ...(from ? { from } : {}) }, personId }])
 }
 
 /** A face is not this person; without a person: no face of anyone. */

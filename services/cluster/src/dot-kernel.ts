@@ -4,18 +4,13 @@ import { DIMENSIONS } from './age-groups.js'
 export const TILE = 256
 
 /** The part of the global that is used; TypeScript knows it only together with the browser's types. */
-declare namespace WebAssembly {
-  class Memory {
-    constructor(size: { initial: number })
-    readonly buffer: ArrayBuffer
-  }
-  class Module {
-    constructor(bytes: Uint8Array<ArrayBuffer>)
-  }
-  class Instance {
-    constructor(module: Module, imports: Record<string, Record<string, unknown>>)
-    readonly exports: Record<string, unknown>
-  }
+declare const WebAssembly: {
+  Memory: new (size: { initial: number }) => { readonly buffer: ArrayBuffer }
+  Module: new (bytes: Uint8Array<ArrayBuffer>) => object
+  Instance: new (
+    module: object,
+    imports: Record<string, Record<string, unknown>>,
+  ) => { readonly exports: Record<string, unknown> }
 }
 
 const BYTES = DIMENSIONS * 4

@@ -23,7 +23,8 @@ export type LedgerEntry = Entry &
     | { kind: 'hide'; person: Grounded; hidden: boolean }
     | { kind: 'merge'; person: Grounded; into: Grounded }
     | { kind: 'split'; person: Grounded; newPersonId: string; faceIds: readonly string[] }
-    | { kind: 'confirm'; person: Grounded; faceId: string }
+    /** `from` is the person that the face is taken away from, where that one must not follow it. */
+    | { kind: 'confirm'; person: Grounded; faceId: string; from?: Grounded }
     | { kind: 'reject'; person: Grounded; faceId: string }
     /** No face of anyone: a picture on a wall, a pattern. */
     | { kind: 'reject'; person?: undefined; faceId: string }
@@ -160,6 +161,10 @@ export function readLedger(entries: readonly LedgerEntry[]): Said {
         break
       case 'confirm':
         anchor(entry.person)
+        if (entry.from) {
+          anchor(entry.from)
+          isNot(entry.faceId, entry.from.personId)
+        }
         isThis(entry.faceId, entry.person.personId)
         break
       case 'reject':

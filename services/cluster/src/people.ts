@@ -33,6 +33,8 @@ export function spokenOf(entry: LedgerEntry): readonly { personId: string; ancho
       return [entry.person, { personId: entry.newPersonId, anchors: entry.faceIds }]
     case 'answer':
       return entry.answer === 'person' ? [entry.person, ...entry.others] : entry.others
+    case 'confirm':
+      return entry.from ? [entry.from, entry.person] : [entry.person]
     default:
       return entry.person ? [entry.person] : []
   }

@@ -148,13 +148,11 @@ export async function listCorrections(tx: FamilyTx, request: ListCorrectionsRequ
     select correction_id, kind, by_member_id, at, undone, person_id from cluster.corrections
     order by sequence desc limit ${limit + 1} offset ${offset}`)
   return {
-    corrections: rows
-      .slice(0, limit)
-      .map(({ correctionId, personId, ...row }): Correction => ({
-        ...row,
-        id: correctionId,
-        personId: personId ?? '',
-      })),
+    corrections: rows.slice(0, limit).map(({ correctionId, personId, ...row }): Correction => ({
+      ...row,
+      id: correctionId,
+      personId: personId ?? '',
+    })),
     nextCursor: rows.length > limit ? encodeCursor(offset + limit) : '',
   }
 }

@@ -1,0 +1,403 @@
+import { FacesDetected, FamilyChanged, MediaChanged, MediaRemoved, publish } from '@keepsake/events'
+import { AlbumServiceService, DescribedMedia, Media } from '@keepsake/proto/album/v1'
+import { ClusterServiceService } from '@keepsake/proto/cluster/v1'
+import { PeopleChanged } from '@keepsake/proto/events/v1'
+import { Face, FaceServiceService } from '@keepsake/proto/face/v1'
+import { Child, Family, FamilyServiceService } from '@keepsake/proto/family/v1'
+import {
+  createClient,
+  generateIdentityKeys,
+  identityEnv,
+  ServiceIdentity,
+  type Client,
+  type RunningService,
+} from '@keepsake/rpc'
+import { testDatabase, until, type TestDatabase } from '@keepsake/testing'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { uuidv7 } from './ids.js'
+import { startCluster } from './service.js'
+import { direction, mix, seeded } from './synthetic.js'
+import { stubService } from './testing/stub-service.js'
+
+const keys = generateIdentityKeys(['family', 'gateway', 'face', 'album', 'cluster', 'rating'])
+const env = (name: string) => ({ ...identityEnv(keys, name), KEEPSAKE_LOG_LEVEL: 'silent' })
+const deadlineMs = 20_000
+
+/** A family as the stand-ins for face, album and family know it. */
+interface World {
+  id: string
+  consent: boolean
+  children: { id: string; birthDate: string }[]
+  media: Map<string, { version: number; takenAt: Date; audience: string; faces: Face[]; trashed: boolean }>
+  catalogue: number
+}
+const worlds = new Map<string, World>()
+const worldOf = (familyId: string): World => worlds.get(familyId)!
+
+let database: TestDatabase
+let services: RunningService[]
+let cluster: Client<typeof ClusterServiceService>
+let identity: ServiceIdentity
+
+beforeAll(async () => {
+  database = await testDatabase(['cluster'])
+  const familyIdOf = (call: { caller: unknown }) => (call.caller as { familyId: string }).familyId
+  const face = await stubService('face', env('face'), FaceServiceService, {
+    getFaces: (r, call) => {
+      const world = worldOf(familyIdOf(call))
+      const items = r.mediaIds.flatMap(mediaId => {
+        const item = world.consent ? world.media.get(mediaId) : undefined
+        return item ? [{ mediaId, version: item.version, state: 'done', faces: item.faces }] : []
+      })
+      return Promise.resolve({ items })
+    },
+  })
+  const album = await stubService('album', env('album'), AlbumServiceService, {
+    describeMedia: (r, call) => {
+      const world = worldOf(familyIdOf(call))
+      const media = r.mediaIds.flatMap(id => {
+        const item = world.media.get(id)
+        if (!item) return []
+        const audience = { kind: item.audience, ids: [] }
+        return [
+          DescribedMedia.fromPartial({
+            media: Media.fromPartial({
+              id,
+              version: item.version,
+              takenAt: item.takenAt,
+              takenAtSource: 'exif',
+              audience,
+            }),
+          }),
+        ]
+      })
+      return Promise.resolve({ media, nextCursor: '', version: world.catalogue })
+    },
+  })
+  const family = await stubService('family', env('family'), FamilyServiceService, {
+    listChildren: (_, call) =>
+      Promise.resolve({ children: worldOf(familyIdOf(call)).children.map(c => Child.fromPartial(c)) }),
+    getFamily: (_, call) =>
+      Promise.resolve({
+        family: Family.fromPartial({
+          id: familyIdOf(call),
+          faceRecognition: { given: worldOf(familyIdOf(call)).consent },
+        }),
+      }),
+  })
+  const running = await startCluster({
+    ...env('cluster'),
+    KEEPSAKE_DATABASE_URL: database.url('cluster'),
+    KEEPSAKE_FACE_ADDRESS: face.address,
+    KEEPSAKE_ALBUM_ADDRESS: album.address,
+    KEEPSAKE_FAMILY_ADDRESS: family.address,
+    KEEPSAKE_CLUSTER_QUIET_MS: '50',
+    KEEPSAKE_CLUSTER_LONGEST_WAIT_MS: '300',
+  })
+  services = [running, face, album, family]
+  identity = ServiceIdentity.fromEnv('family', identityEnv(keys, 'family'))
+  cluster = createClient(
+    ClusterServiceService,
+    running.address,
+    ServiceIdentity.fromEnv('rating', identityEnv(keys, 'rating')),
+  )
+})
+afterAll(async () => {
+  cluster.close()
+  for (const service of services) await service.close()
+  await database.close()
+})
+
+const random = seeded(91)
+const [hana, yui, mio] = [direction(random), direction(random), direction(random)]
+
+function newWorld(): World {
+  const world: World = { id: uuidv7(), consent: true, children: [], media: new Map(), catalogue: 1 }
+  worlds.set(world.id, world)
+  return world
+}
+
+/** A picture with these people on it, seen by face and known to the album; not yet told to anybody. */
+function picture(
+  world: World,
+  who: Float64Array[],
+  options: { age?: number; takenAt?: Date; audience?: string } = {},
+): string {
+  const mediaId = uuidv7()
+  const faces = who.map((own, i) =>
+    Face.fromPartial({
+      id: uuidv7(),
+      mediaId,
+      box: { x: 0.3 * i, y: 0.2, w: 0.2, h: 0.3 },
+      embedding: Buffer.from(
+        Float32Array.from(mix([Math.sqrt(0.95), own], [Math.sqrt(0.05), direction(random)])).buffer,
+      ),
+      age: options.age ?? 35,
+      ageSpread: 4,
+      quality: 0.8,
+    }),
+  )
+  const takenAt = options.takenAt ?? new Date('2024-05-01T10:00:00Z')
+  world.media.set(mediaId, { version: 1, takenAt, audience: options.audience ?? 'everyone', faces, trashed: false })
+  return mediaId
+}
+
+const tell = <T>(world: World, topic: Parameters<typeof publish<T>>[1], message: T) =>
+  database.db('cluster').family(world.id, tx => publish(tx, topic, message))
+const seen = (world: World, mediaId: string, version = 1) => tell(world, FacesDetected, { mediaId, version, faces: 1 })
+const asService = (world: World) => ({ familyId: world.id, deadlineMs })
+async function as(world: World, role: 'parent' | 'relative') {
+  const caller = {
+    kind: 'member' as const,
+    accountId: uuidv7(),
+    familyId: world.id,
+    memberId: uuidv7(),
+    role,
+    groupIds: [],
+  }
+  return { identity: await identity.forPerson(caller), deadlineMs }
+}
+const assignments = async (world: World, mediaIds: string[]) =>
+  (await cluster.getAssignments({ mediaIds, cursor: '' }, asService(world))).assignments
+const personOn = async (world: World, mediaId: string) => (await assignments(world, [mediaId]))[0]?.personId
+const settled = (world: World, items: number) =>
+  until(async () => {
+    const { done, pending } = await cluster.getProgress({}, asService(world))
+    return done === items && pending === 0
+  })
+const changes = async (world: World) => {
+  const rows = await database.rows<{ payload: Buffer }>(
+    `select payload from events.outbox where topic = 'people.changed' and family_id = $1 order by position`,
+    [world.id],
+  )
+  return rows.map(row => PeopleChanged.decode(row.payload))
+}
+
+async function twoPeople(options: { age?: number } = {}) {
+  const world = newWorld()
+  const hanas = [1, 2, 3, 4].map(() => picture(world, [hana!], options))
+  const yuis = [1, 2, 3].map(() => picture(world, [yui!], options))
+  for (const id of [...hanas, ...yuis]) await seen(world, id)
+  await settled(world, 7)
+  return { world, hanas, yuis, hana: (await personOn(world, hanas[0]!))!, yui: (await personOn(world, yuis[0]!))! }
+}
+
+describe('people', () => {
+  test('come together from faces, new pictures join them within seconds, and others hear of it', async () => {
+    const { world, hanas, hana: person } = await twoPeople()
+    const parent = await as(world, 'parent')
+    const { people } = await cluster.listPeople({ includeHidden: false, cursor: '', limit: 10 }, parent)
+    expect(people.map(p => p.faceCount)).toEqual([4, 3])
+    expect(people[0]).toMatchObject({
+      id: person,
+      mediaCount: 4,
+      stage: 'adult',
+      firstSeen: new Date('2024-05-01T10:00:00Z'),
+    })
+    const late = picture(world, [hana!])
+    const before = Date.now()
+    await seen(world, late)
+    await until(async () => (await personOn(world, late)) === person)
+    expect(Date.now() - before).toBeLessThan(5_000)
+    const told = await changes(world)
+    expect(told.at(-1)!.mediaIds).toEqual([late])
+    expect(told.map(t => t.version)).toEqual(told.map((_, i) => i + 1))
+    expect(told.flatMap(t => t.mediaIds)).toEqual(expect.arrayContaining(hanas))
+  })
+
+  test('an older observation changes nothing, a newer one replaces the faces', async () => {
+    const { world, hanas, yui: yuiId } = await twoPeople()
+    const item = world.media.get(hanas[0]!)!
+    const fresh = world.media.get(picture(world, [yui!]))!.faces.map(f => ({ ...f, id: uuidv7(), mediaId: hanas[0]! }))
+    world.media.set(hanas[0]!, { ...item, version: 2, faces: fresh })
+    await seen(world, hanas[0]!, 2)
+    await until(async () => (await personOn(world, hanas[0]!)) === yuiId)
+    world.media.set(hanas[0]!, item)
+    await seen(world, hanas[0]!, 1)
+    const marker = picture(world, [mio!])
+    await seen(world, marker)
+    await until(async () => (await personOn(world, marker)) !== undefined)
+    expect(await personOn(world, hanas[0]!)).toBe(yuiId)
+  })
+
+  test('a relative sees people only by items she may see; nobody sees another family', async () => {
+    const world = newWorld()
+    const open = [1, 2, 3].map(() => picture(world, [hana!]))
+    const closed = [1, 2].map(() => picture(world, [yui!], { audience: 'parents' }))
+    const mixed = picture(world, [hana!], { audience: 'parents' })
+    for (const id of [...open, ...closed, mixed]) await seen(world, id)
+    await settled(world, 6)
+    const relative = await as(world, 'relative')
+    const list = await cluster.listPeople({ includeHidden: true, cursor: '', limit: 10 }, relative)
+    expect(list.people.map(p => p.faceCount)).toEqual([3])
+    const hidden = (await personOn(world, closed[0]!))!
+    await expect(cluster.getPerson({ personId: hidden }, relative)).rejects.toMatchObject({
+      reason: 'PERSON_NOT_FOUND',
+    })
+    const answer = await cluster.getAssignments({ mediaIds: [...open, ...closed, mixed], cursor: '' }, relative)
+    expect(answer.assignments.map(a => a.mediaId).sort()).toEqual([...open].sort())
+    await expect(cluster.updatePerson({ personId: list.people[0]!.id, name: 'x' }, relative)).rejects.toMatchObject({
+      code: 'PERMISSION_DENIED',
+    })
+    const stranger = await as(newWorld(), 'parent')
+    await expect(cluster.getPerson({ personId: hidden }, stranger)).rejects.toMatchObject({
+      reason: 'PERSON_NOT_FOUND',
+    })
+  })
+})
+
+describe('corrections', () => {
+  test('a name, a merge and a split take effect before they answer, last through later runs and can be undone', async () => {
+    const { world, hanas, yuis, hana: one, yui: two } = await twoPeople()
+    const parent = await as(world, 'parent')
+    const named = await cluster.updatePerson({ personId: one, name: ' Hana ' }, parent)
+    expect(named.person?.name).toBe('Hana')
+    const merged = await cluster.mergePeople({ personId: two, intoPersonId: one }, parent)
+    expect(merged.person).toMatchObject({ id: one, name: 'Hana', faceCount: 7 })
+    const late = [picture(world, [yui!]), picture(world, [hana!])]
+    for (const id of late) await seen(world, id)
+    await until(async () => (await assignments(world, late)).filter(a => a.personId === one).length === 2)
+    await cluster.undoCorrection({ correctionId: merged.correctionId }, parent)
+    expect(await personOn(world, yuis[0]!)).toBe(two)
+    expect((await cluster.getPerson({ personId: one }, parent)).person).toMatchObject({ name: 'Hana', faceCount: 5 })
+    const [first] = await assignments(world, [hanas[0]!])
+    const split = await cluster.splitPerson({ personId: one, faceIds: [first!.faceId] }, parent)
+    expect(split.person?.faceCount).toBe(1)
+    expect(await personOn(world, hanas[0]!)).toBe(split.person!.id)
+    await cluster.undoCorrection({ correctionId: split.correctionId }, parent)
+    expect(await personOn(world, hanas[0]!)).toBe(one)
+    const { corrections } = await cluster.listCorrections({ cursor: '', limit: 10 }, parent)
+    expect(corrections.map(c => [c.kind, c.undone])).toEqual([
+      ['split', true],
+      ['merge', true],
+      ['name', false],
+    ])
+  })
+
+  test('confirm and reject hold, a face of nobody is on nobody', async () => {
+    const { world, hanas, yuis, hana: one, yui: two } = await twoPeople()
+    const parent = await as(world, 'parent')
+    const [face] = await assignments(world, [hanas[0]!])
+    await cluster.confirmFace({ faceId: face!.faceId, personId: two }, parent)
+    expect((await assignments(world, [hanas[0]!]))[0]).toMatchObject({ personId: two, confirmed: true, confidence: 1 })
+    await cluster.rejectFace({ faceId: face!.faceId, personId: two }, parent)
+    expect(await personOn(world, hanas[0]!)).not.toBe(two)
+    const [other] = await assignments(world, [yuis[0]!])
+    await cluster.rejectFace({ faceId: other!.faceId, personId: '' }, parent)
+    expect(await personOn(world, yuis[0]!)).toBeUndefined()
+    expect(await personOn(world, hanas[1]!)).toBe(one)
+  })
+
+  test('a repeated call with its key says nothing twice', async () => {
+    const { world, hanas, hana: one } = await twoPeople()
+    const parent = { ...(await as(world, 'parent')), idempotencyKey: uuidv7() }
+    const [face] = await assignments(world, [hanas[0]!])
+    const first = await cluster.splitPerson({ personId: one, faceIds: [face!.faceId] }, parent)
+    const again = await cluster.splitPerson({ personId: one, faceIds: [face!.faceId] }, parent)
+    expect(again).toEqual(first)
+  })
+
+  test('what is wrong is said', async () => {
+    const { world, hana: one } = await twoPeople()
+    const parent = await as(world, 'parent')
+    await expect(cluster.mergePeople({ personId: one, intoPersonId: one }, parent)).rejects.toMatchObject({
+      reason: 'MERGE_WITH_ITSELF',
+    })
+    await expect(cluster.updatePerson({ personId: uuidv7(), name: 'x' }, parent)).rejects.toMatchObject({
+      reason: 'PERSON_NOT_FOUND',
+    })
+    await expect(cluster.updatePerson({ personId: 'x', name: 'x' }, parent)).rejects.toMatchObject({
+      reason: 'PERSON_NOT_FOUND',
+    })
+    await expect(cluster.updatePerson({ personId: one, childId: uuidv7() }, parent)).rejects.toMatchObject({
+      reason: 'CHILD_NOT_FOUND',
+    })
+    await expect(cluster.splitPerson({ personId: one, faceIds: [] }, parent)).rejects.toMatchObject({
+      reason: 'SPLIT_INVALID',
+    })
+    await expect(cluster.confirmFace({ faceId: uuidv7(), personId: one }, parent)).rejects.toMatchObject({
+      reason: 'FACE_NOT_FOUND',
+    })
+    await expect(cluster.undoCorrection({ correctionId: uuidv7() }, parent)).rejects.toMatchObject({
+      reason: 'CORRECTION_NOT_FOUND',
+    })
+    await expect(cluster.answerQuestion({ questionId: uuidv7(), answer: 'neither' }, parent)).rejects.toMatchObject({
+      reason: 'QUESTION_NOT_FOUND',
+    })
+    await expect(cluster.listPeople({ includeHidden: false, cursor: '!', limit: 1 }, parent)).rejects.toMatchObject({
+      reason: 'CURSOR_INVALID',
+    })
+  })
+})
+
+describe('children', () => {
+  test('are proposed by age, linked by a parent, and not there before birth', async () => {
+    const world = newWorld()
+    world.children = [{ id: uuidv7(), birthDate: '2022-05-01' }]
+    const child = world.children[0]!.id
+    const pictures = [1, 2, 3, 4, 5, 6].map(i =>
+      picture(world, [hana!], { age: 2, takenAt: new Date(`2024-05-0${i}T10:00:00Z`) }),
+    )
+    for (const id of pictures) await seen(world, id)
+    await settled(world, 6)
+    const parent = await as(world, 'parent')
+    const { proposals } = await cluster.listChildProposals({}, parent)
+    const personId = (await personOn(world, pictures[0]!))!
+    expect(proposals).toMatchObject([{ personId, childId: child }])
+    const linked = await cluster.updatePerson({ personId, childId: child }, parent)
+    expect(linked.person).toMatchObject({ childId: child, stage: 'child' })
+    expect((await cluster.listChildProposals({}, parent)).proposals).toEqual([])
+    world.children = [{ id: child, birthDate: '2024-05-04' }]
+    await tell(world, FamilyChanged, { version: 2, what: 'children' })
+    await until(async () => (await cluster.getPerson({ personId }, parent)).person?.faceCount === 4)
+  })
+})
+
+describe('removal', () => {
+  test('the trash hides and gives back, with what parents said; events may come in any order', async () => {
+    const { world, hanas, hana: one } = await twoPeople()
+    const parent = await as(world, 'parent')
+    const [face] = await assignments(world, [hanas[0]!])
+    await cluster.confirmFace({ faceId: face!.faceId, personId: one }, parent)
+    await tell(world, MediaRemoved, { mediaIds: [hanas[0]!], version: 10, how: 'trashed' })
+    await until(async () => (await cluster.getPerson({ personId: one }, parent)).person?.faceCount === 3)
+    expect(await assignments(world, [hanas[0]!])).toEqual([])
+    await tell(world, MediaChanged, { mediaIds: [hanas[0]!], version: 9, what: ['restored'] })
+    await tell(world, MediaChanged, { mediaIds: [hanas[0]!], version: 11, what: ['restored'] })
+    await until(async () => (await assignments(world, [hanas[0]!]))[0]?.personId === one)
+    expect((await assignments(world, [hanas[0]!]))[0]?.confirmed).toBe(true)
+  })
+
+  test('erasing leaves nothing, and a late observation brings nothing back', async () => {
+    const { world, hanas, hana: one } = await twoPeople()
+    const parent = await as(world, 'parent')
+    await cluster.updatePerson({ personId: one, name: 'Hana' }, parent)
+    await tell(world, MediaRemoved, { mediaIds: hanas, version: 10, how: 'erased' })
+    await until(async () => (await cluster.countStored({ mediaIds: hanas }, asService(world))).rows === 0)
+    await seen(world, hanas[0]!, 5)
+    const marker = picture(world, [mio!])
+    await seen(world, marker)
+    await until(async () => (await personOn(world, marker)) !== undefined)
+    expect((await cluster.countStored({ mediaIds: hanas }, asService(world))).rows).toBe(0)
+    await expect(cluster.getPerson({ personId: one }, parent)).rejects.toMatchObject({ reason: 'PERSON_NOT_FOUND' })
+    const [kept] = await database.rows<{ entry: { person: { anchors: string[] } } }>(
+      'select entry from cluster.corrections where family_id = $1',
+      [world.id],
+    )
+    expect(kept!.entry.person.anchors).toEqual([])
+  })
+
+  test('withdrawn consent erases the family', async () => {
+    const { world, hanas } = await twoPeople()
+    world.consent = false
+    await tell(world, FamilyChanged, { version: 3, what: 'consent' })
+    await until(async () => (await cluster.countStored({ mediaIds: [] }, asService(world))).rows === 0)
+    expect(await assignments(world, hanas)).toEqual([])
+    expect((await changes(world)).at(-1)!.all).toBe(true)
+  })
+})
+
+test('no table is open to another family', async () => {
+  const { unprotectedTables } = await import('@keepsake/db')
+  expect(await unprotectedTables(database.ownerUrl)).toEqual([])
+})
