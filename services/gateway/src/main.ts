@@ -1,0 +1,4 @@
+import { runMain } from '@keepsake/rpc'
+import { startGateway } from './service.js'
+
+await runMain(startGateway)

@@ -1,0 +1,28 @@
+import type { ObjectStore } from '@keepsake/media'
+
+/** The renditions that an item may have. */
+export const renditions = ['thumbnail', 'preview', 'poster', 'playback'] as const
+
+/** One of them. */
+export type Rendition = (typeof renditions)[number]
+
+/** Seconds that a signed media URL in an answer lives at least: a page that is left open over lunch still shows. */
+const lifeSeconds = 3600
+
+/** Where an item's bytes are. */
+export const originalKey = (familyId: string, mediaId: string) => `families/${familyId}/media/${mediaId}/original`
+
+/** Where a rendition's bytes are. */
+export const renditionKey = (familyId: string, mediaId: string, rendition: Rendition) =>
+  `families/${familyId}/media/${mediaId}/renditions/${rendition}`
+
+/** A URL that shows one object for a while; `version` makes a browser fetch again what was rendered again. */
+export function mediaUrl(store: ObjectStore, key: string, version?: number, fileName?: string): string {
+  const disposition = fileName === undefined ? {} : { disposition: attachment(fileName) }
+  const url = store.signedUrl(key, { method: 'GET', expiresInS: lifeSeconds, ...disposition })
+  return version === undefined ? url : `${url}&v=${version}`
+}
+
+/** Content-Disposition that saves under the file's own name (RFC 6266). */
+export const attachment = (fileName: string): string =>
+  `attachment; filename*=UTF-8''${encodeURIComponent(fileName).replace(/['()*]/g, c => `%${c.charCodeAt(0).toString(16)}`)}`

@@ -1,0 +1,109 @@
+import type { GetProgressResponse as AlbumProgress } from '@keepsake/proto/album/v1'
+import type { GetProgressResponse as ClusterProgress } from '@keepsake/proto/cluster/v1'
+import type { GetProgressResponse as FaceProgress } from '@keepsake/proto/face/v1'
+import type { GetProgressResponse as IngestProgress } from '@keepsake/proto/ingest/v1'
+import type { GetProgressResponse as RatingProgress } from '@keepsake/proto/rating/v1'
+import { z } from 'zod'
+import { endpoint, type AnyEndpoint, type Input } from './endpoint.js'
+
+const counts = z.object({ done: z.int(), pending: z.int(), failed: z.int() })
+
+/** What is done and what is not; settled means that nothing is pending in any stage. */
+export const processing = z
+  .object({
+    items: z.object({ total: z.int(), ready: z.int(), pending: z.int(), failed: z.int() }),
+    stages: z.object({
+      ingest: counts.optional(),
+      faces: counts.optional(),
+      people: counts.optional(),
+      ratings: counts.optional(),
+    }),
+  })
+  .meta({ id: 'Processing' })
+
+/** A processing answer. */
+export type Processing = z.input<typeof processing>
+
+/** What each service says of its own part. */
+export interface Progress {
+  readonly ingest: IngestProgress
+  readonly album: AlbumProgress
+  readonly face: FaceProgress
+  readonly cluster: ClusterProgress
+  readonly rating: RatingProgress
+}
+
+/**
+ * Puts the services' figures together. An item is pending in a stage from the moment the stage before it has finished,
+ * also while the event that tells of it is still on its way: so the figures never look settled too early.
+ */
+export function compose({ ingest, album, face, cluster, rating }: Progress): Processing {
+  const least = (value: number) => Math.max(0, value)
+  const behind = (isBehind: boolean) => (isBehind ? 1 : 0)
+  // Items that are through ingest but not yet in the catalogue.
+  const uncatalogued = least(ingest.ready + ingest.failed - album.ready - album.failed)
+  const items = { total: ingest.total, ready: ingest.ready, pending: ingest.pending, failed: ingest.failed }
+  const stages: Processing['stages'] = {
+    ingest: {
+      done: ingest.ready,
+      pending: Math.max(ingest.pending, album.pending, uncatalogued),
+      failed: ingest.failed,
+    },
+  }
+  if (face.consent) {
+    stages.faces = { done: face.done, failed: face.failed, pending: least(ingest.ready - face.done - face.failed) }
+    const unclustered = Math.max(cluster.pending, least(face.done - cluster.done))
+    stages.people = {
+      done: cluster.done,
+      failed: 0,
+      // People are through only when the catalogue shows them.
+      pending: Math.max(unclustered, behind(album.peopleVersion < cluster.version)),
+    }
+  }
+  const unrated = Math.max(rating.pending, least(ingest.ready - rating.done))
+  const stale = rating.peopleVersion < cluster.version || album.ratingVersion < rating.version
+  stages.ratings = { done: rating.done, failed: 0, pending: Math.max(unrated, behind(stale)) }
+  return { items, stages }
+}
+
+type Asked = Pick<Input<unknown, unknown, unknown>, 'edge' | 'asGateway'>
+
+/** Asks every service for its progress. */
+export async function progressOf({ edge, asGateway }: Asked): Promise<Progress> {
+  const { clients } = edge
+  const [ingest, album, face, cluster, rating] = await Promise.all([
+    clients.ingest.getProgress({}, asGateway()),
+    clients.album.getProgress({}, asGateway()),
+    clients.face.getProgress({}, asGateway()),
+    clients.cluster.getProgress({}, asGateway()),
+    clients.rating.getProgress({}, asGateway()),
+  ])
+  return { ingest, album, face, cluster, rating }
+}
+
+/** The processing endpoint. */
+export const processingEndpoints: readonly AnyEndpoint[] = [
+  endpoint({
+    method: 'GET',
+    path: '/v1/families/{familyId}/processing',
+    id: 'getProcessing',
+    summary:
+      'How far everything is. A stage that does not run (no consent) is absent; settled: nothing pending anywhere.',
+    answer: processing,
+    async handle(input) {
+      const composed = compose(await progressOf(input))
+      if (input.person.role === 'parent') return composed
+      // A relative learns of the items he may see, not how many there are besides.
+      const own = await input.edge.clients.album.getProgress({}, await input.as())
+      const { ready, failed } = own
+      const pending = Math.max(
+        own.pending,
+        ...Object.values(composed.stages).map(stage => Math.min(1, stage?.pending ?? 0)),
+      )
+      return {
+        items: { total: ready + failed + own.pending, ready, pending: own.pending, failed },
+        stages: { ingest: { done: ready, pending, failed } },
+      }
+    },
+  }),
+]

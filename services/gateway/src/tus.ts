@@ -1,0 +1,244 @@
+import { createHash } from 'node:crypto'
+import { Readable, Transform } from 'node:stream'
+import type { Upload } from '@keepsake/proto/ingest/v1'
+import { logger } from '@keepsake/telemetry'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { openSession, type Session } from './authentication.js'
+import type { Edge } from './endpoint.js'
+import { errors } from './errors.js'
+import type { RateLimit } from './rate-limit.js'
+import { UploadBody } from './upload-body.js'
+import { readUploadMetadata } from './upload-metadata.js'
+
+const version = '1.0.0'
+const extensions = 'creation,creation-with-upload,checksum,termination,expiration'
+const checksums = ['sha1', 'sha256', 'md5'] as const
+const bytesType = 'application/offset+octet-stream'
+
+/** A gateway that dies loses at most this much of a body that is still arriving, in bytes. */
+const partBytes = 32 * 1024 * 1024
+// The lease on an upload must not run out while a slow client's bytes arrive: the part ends so long before it, in milliseconds.
+const leaseMarginMs = 5000
+// A finished upload is hashed and composed before it is answered: about 2 s for 1 GB.
+const finishMs = 600_000
+
+type Params = { familyId: string; uploadId: string }
+
+/**
+ * tus 1.0.0 by hand: the protocol is small, and offsets, leases and expiry belong to ingest so that any replica can go on
+ * with any upload. Bytes go from the socket into the object store.
+ * Source: https://tus.io/protocols/resumable-upload (1.0.0, core and the extensions named above).
+ */
+export function registerUploads(server: FastifyInstance, edge: Edge, families: RateLimit): void {
+  const path = '/v1/families/:familyId/uploads'
+  const open = async (request: FastifyRequest, reply: FastifyReply): Promise<Session> => {
+    void reply.header('tus-resumable', version)
+    if (request.headers['tus-resumable'] !== version) {
+      void reply.header('tus-version', version)
+      throw errors.tusVersion()
+    }
+    const { familyId } = request.params as Params
+    const session = await openSession(edge, request, reply, { required: true, familyId, scope: 'write' })
+    families.take(familyId)
+    return session
+  }
+
+  const discover = (_request: FastifyRequest, reply: FastifyReply) =>
+    reply
+      .code(204)
+      .headers({
+        'tus-resumable': version,
+        'tus-version': version,
+        'tus-extension': extensions,
+        'tus-max-size': String(edge.config.KEEPSAKE_MAX_UPLOAD_BYTES),
+        'tus-checksum-algorithm': checksums.join(','),
+      })
+      .send()
+  server.options(path, discover)
+  server.options(`${path}/:uploadId`, discover)
+
+  server.post(path, async (request, reply) => {
+    const session = await open(request, reply)
+    const size = wholeNumber(request.headers['upload-length'], 'Upload-Length')
+    if (size > edge.config.KEEPSAKE_MAX_UPLOAD_BYTES) throw errors.uploadTooLarge(edge.config.KEEPSAKE_MAX_UPLOAD_BYTES)
+    const metadata = readUploadMetadata(one(request.headers['upload-metadata']))
+    const { upload } = await edge.clients.ingest.createUpload({ size, ...metadata }, await session.as())
+    if (upload === undefined) throw errors.notFound()
+    void reply.header('location', `/v1/families/${session.familyId}/uploads/${upload.id}`)
+    const withBody = request.headers['content-type'] === bytesType
+    const after =
+      withBody && upload.state === 'open'
+        ? await receive(edge, session, request, upload, 0)
+        : { upload, finish: upload.size === upload.offset }
+    tellState(reply, after.upload)
+    if (after.finish) await finish(edge, session, reply, after.upload)
+    return reply.code(201).send()
+  })
+
+  server.head(`${path}/:uploadId`, async (request, reply) => {
+    const session = await open(request, reply)
+    void reply.header('cache-control', 'no-store')
+    const upload = await find(edge, session, request)
+    tellState(reply, upload)
+    void reply.header('upload-length', String(upload.size))
+    // All bytes are here but the answer to the last part never arrived (or its gateway died): finish now.
+    if (upload.offset === upload.size) await finish(edge, session, reply, upload)
+    return reply.code(200).send()
+  })
+
+  server.patch(`${path}/:uploadId`, async (request, reply) => {
+    const session = await open(request, reply)
+    if (request.headers['content-type'] !== bytesType) throw errors.uploadType()
+    const offset = wholeNumber(request.headers['upload-offset'], 'Upload-Offset')
+    const upload = await find(edge, session, request)
+    if (upload.state !== 'open') {
+      // The same bytes were in the album already, so no more are needed.
+      await new UploadBody(request.body as Readable).drain()
+      tellState(reply, { ...upload, offset: upload.size })
+      await finish(edge, session, reply, upload)
+      return reply.code(204).send()
+    }
+    const after = await receive(edge, session, request, upload, offset)
+    tellState(reply, after.upload)
+    if (after.finish) await finish(edge, session, reply, after.upload)
+    return reply.code(204).send()
+  })
+
+  server.delete(`${path}/:uploadId`, async (request, reply) => {
+    const session = await open(request, reply)
+    const { uploadId } = request.params as Params
+    await edge.clients.ingest.terminateUpload({ id: uploadId }, await session.as())
+    return reply.code(204).send()
+  })
+}
+
+async function find(edge: Edge, session: Session, request: FastifyRequest): Promise<Upload> {
+  const { uploadId } = request.params as Params
+  const { upload } = await edge.clients.ingest.getUpload({ id: uploadId }, await session.as())
+  if (upload === undefined || upload.state === 'terminated') throw errors.notFound()
+  return upload
+}
+
+function tellState(reply: FastifyReply, upload: Upload): void {
+  void reply.header('upload-offset', String(upload.offset))
+  if (upload.expiresAt !== undefined && upload.state === 'open')
+    void reply.header('upload-expires', upload.expiresAt.toUTCString())
+}
+
+/** Says which item the upload became; ingest answers the same however often it is asked. */
+async function finish(edge: Edge, session: Session, reply: FastifyReply, upload: Upload): Promise<void> {
+  const done = await edge.clients.ingest.finishUpload(
+    { id: upload.id },
+    { ...(await session.as(finishMs)), idempotent: true },
+  )
+  if (done.mediaId !== '') void reply.header('keepsake-media-id', done.mediaId)
+  if (done.duplicate) void reply.header('keepsake-duplicate', 'true')
+  if (done.joined) void reply.header('keepsake-joined', 'true')
+}
+
+/** Takes the body in, part by part. Resolves with the upload as it then stands, also after a broken connection. */
+async function receive(
+  edge: Edge,
+  session: Session,
+  request: FastifyRequest,
+  before: Upload,
+  from: number,
+): Promise<{ upload: Upload; finish: boolean }> {
+  const { ingest } = edge.clients
+  const checksum = readChecksum(one(request.headers['upload-checksum']))
+  const body = new UploadBody(request.body as Readable)
+  let upload = before
+  let offset = from
+  // The first part is opened even for an empty body: ingest says whether the offset is right.
+  for (let first = true; first || (await body.more(Date.now() + 60_000)); first = false) {
+    const part = await ingest.beginPart({ id: upload.id, offset }, { ...(await inTime(session)), idempotent: true })
+    const until = Math.max(Date.now() + 1000, (part.leaseUntil?.getTime() ?? Infinity) - leaseMarginMs)
+    // With a checksum the whole body is one part: nothing is kept before it is proved.
+    const most = checksum === undefined ? Math.min(partBytes, part.remaining) : part.remaining
+    const hash = checksum === undefined ? undefined : createHash(checksum.algorithm)
+    let written: number
+    try {
+      written = await store(edge, part.key, body.take(most, until), hash)
+    } catch (error) {
+      await giveBack(edge, session, upload.id, part.lease)
+      throw error
+    }
+    const proved = checksum === undefined || (!body.broken && hash?.digest().equals(checksum.digest) === true)
+    if (!proved) {
+      await edge.store.remove(part.key)
+      await giveBack(edge, session, upload.id, part.lease)
+      throw errors.checksumMismatch()
+    }
+    const committed = await ingest.commitPart(
+      { id: upload.id, lease: part.lease, size: written },
+      { ...(await inTime(session)), idempotent: true },
+    )
+    upload = committed.upload ?? upload
+    offset = upload.offset
+    if (offset >= upload.size && (await body.more(Date.now() + 60_000))) throw errors.uploadTooLarge(upload.size)
+    if (body.ended || checksum !== undefined) break
+  }
+  return { upload, finish: upload.offset === upload.size && !body.broken }
+}
+
+/** Options of a call that must happen even though the client has gone: what arrived is kept. */
+async function inTime(session: Session) {
+  const { signal: _clients, ...options } = await session.as()
+  return options
+}
+
+async function giveBack(edge: Edge, session: Session, id: string, lease: string): Promise<void> {
+  try {
+    await edge.clients.ingest.commitPart({ id, lease, size: 0 }, await inTime(session))
+  } catch (error) {
+    logger('gateway').warn({ err: error, uploadId: id }, 'the lease on an upload runs out by itself')
+  }
+}
+
+/** Streams a part into the object store; answers its size. An empty part is not stored. */
+async function store(
+  edge: Edge,
+  key: string,
+  bytes: AsyncGenerator<Buffer>,
+  hash: ReturnType<typeof createHash> | undefined,
+): Promise<number> {
+  const first = await bytes.next()
+  if (first.done === true) return 0
+  let size = 0
+  const counted = new Transform({
+    transform(chunk: Buffer, _, done) {
+      size += chunk.length
+      hash?.update(chunk)
+      done(null, chunk)
+    },
+  })
+  const source = Readable.from(
+    (async function* () {
+      yield first.value
+      yield* bytes
+    })(),
+    { objectMode: false },
+  )
+  source.on('error', error => counted.destroy(error))
+  await edge.store.put(key, source.pipe(counted), { contentType: 'application/octet-stream' })
+  return size
+}
+
+function readChecksum(
+  header: string | undefined,
+): { algorithm: (typeof checksums)[number]; digest: Buffer } | undefined {
+  if (header === undefined) return undefined
+  const [name, value = ''] = header.split(' ')
+  const algorithm = checksums.find(each => each === name)
+  if (algorithm === undefined || value === '')
+    throw errors.malformed('Upload-Checksum names no algorithm that we know.')
+  return { algorithm, digest: Buffer.from(value, 'base64') }
+}
+
+const one = (header: string | string[] | undefined) => (Array.isArray(header) ? header[0] : header)
+
+function wholeNumber(header: string | string[] | undefined, name: string): number {
+  const value = one(header) ?? ''
+  if (!/^\d{1,15}$/.test(value)) throw errors.malformed(`${name} is missing or no number.`)
+  return Number(value)
+}
