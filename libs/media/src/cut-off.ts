@@ -13,7 +13,7 @@ export async function isCutOff(file: string, format: ImageFormat | 'mp4' | 'mkv'
       case 'jpeg':
         return !(await endsWithMarker(handle, size))
       case 'png':
-        return await chunksRunOut(size, 8, at => pngChunk(handle, at), 'IEND')
+        return await pngRunsOut(handle, size)
       case 'webp': {
         const riff = await bytesAt(handle, 4, 4)
         return riff.length < 4 || riff.readUInt32LE() + 8 > size
@@ -26,7 +26,7 @@ export async function isCutOff(file: string, format: ImageFormat | 'mp4' | 'mkv'
       case 'heic':
       case 'jxl':
       case 'mp4':
-        return await chunksRunOut(size, 0, at => isoBox(handle, at, size), undefined)
+        return await boxesRunOut(handle, size)
       case 'mkv':
         return await segmentRunsOut(handle, size)
     }
@@ -43,22 +43,32 @@ interface Chunk {
 /** Most chunks looked at: a file with more is odd enough to be called damaged. */
 const mostChunks = 20_000
 
-async function chunksRunOut(
-  size: number,
-  start: number,
-  read: (at: number) => Promise<Chunk | undefined>,
-  last: string | undefined,
-): Promise<boolean> {
-  let at = start
+async function pngRunsOut(handle: FileHandle, size: number): Promise<boolean> {
+  let at = 8
   for (let i = 0; i < mostChunks; i++) {
-    if (at === size && last === undefined) return false
-    const chunk = await read(at)
+    const chunk = await pngChunk(handle, at)
     if (!chunk || chunk.next > size) return true
-    if (chunk.name === last) return false
-    if (chunk.next <= at) return false
+    if (chunk.name === 'IEND') return false
     at = chunk.next
   }
   return false
+}
+
+/**
+ * ISO boxes: one of them ends behind the end, or the file ends before its index came. What is no box (padding, a vendor's trailer) ends the
+ * walk and proves nothing.
+ */
+async function boxesRunOut(handle: FileHandle, size: number): Promise<boolean> {
+  let at = 0
+  let indexed = false
+  for (let i = 0; i < mostChunks && at < size; i++) {
+    const found = await isoBox(handle, at, size)
+    if (!found || !/^[a-zA-Z0-9 ]{4}$/.test(found.name) || found.next <= at) return !found && !indexed
+    if (found.next > size) return true
+    indexed ||= found.name === 'moov' || found.name === 'meta'
+    at = found.next
+  }
+  return !indexed
 }
 
 async function pngChunk(handle: FileHandle, at: number): Promise<Chunk | undefined> {

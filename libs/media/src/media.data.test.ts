@@ -25,36 +25,40 @@ function secondsOf(text: string): number {
   return text.split(':').reduce((sum, part) => sum * 60 + Number(part), 0)
 }
 
-here.test("every video has ExifTool's duration, size and rotation; the corrupted one is named", async () => {
-  const wrong: string[] = []
-  for (const row of await rows(join(home, 'videos', 'exiftool.csv'))) {
-    const name = row['SourceFile'] ?? ''
-    if (!/\.(mp4|mov|mkv|webm)$/i.test(name)) continue
-    const file = join(home, 'videos', name)
-    const outcome = await media.probeVideo(file).then(
-      probe => ({ probe, reason: 'ready' }),
-      (error: { reason: string }) => ({ probe: undefined, reason: error.reason }),
-    )
-    if (name === 'decord__corrupted.mp4') {
-      expect(outcome.reason).toBe('CORRUPT')
-      continue
+here.test(
+  "every video has ExifTool's duration, size and rotation; the corrupted one is named",
+  { timeout: 300_000 },
+  async () => {
+    const wrong: string[] = []
+    for (const row of await rows(join(home, 'videos', 'exiftool.csv'))) {
+      const name = row['SourceFile'] ?? ''
+      if (!/\.(mp4|mov|mkv|webm)$/i.test(name)) continue
+      const file = join(home, 'videos', name)
+      const outcome = await media.probeVideo(file).then(
+        probe => ({ probe, reason: 'ready' }),
+        (error: { reason: string }) => ({ probe: undefined, reason: error.reason }),
+      )
+      if (name === 'decord__corrupted.mp4') {
+        expect(outcome.reason).toBe('CORRUPT')
+        continue
+      }
+      if (row['ImageWidth'] === '') {
+        expect(outcome.reason).toBe('NO_PICTURE')
+        continue
+      }
+      const { probe } = outcome
+      const seen = [probe?.storedWidth, probe?.storedHeight, probe?.rotation]
+      const wanted = [row['ImageWidth'], row['ImageHeight'], row['Rotation'] || 0].map(Number)
+      if (seen.join() !== wanted.join()) wrong.push(`${name}: ${seen.join()} not ${wanted.join()} (${outcome.reason})`)
+      const duration = secondsOf(row['Duration'] ?? '')
+      // A fragmented file states 0 in its header; the true length is in its fragments.
+      if (duration > 0 && Math.abs((probe?.durationS ?? 0) - duration) > 0.05)
+        wrong.push(`${name}: ${probe?.durationS} s not ${duration} s`)
+      expect((await media.posterFrame(file, { maxSide: 320 })).data.length).toBeGreaterThan(0)
     }
-    if (row['ImageWidth'] === '') {
-      expect(outcome.reason).toBe('NO_PICTURE')
-      continue
-    }
-    const { probe } = outcome
-    const seen = [probe?.storedWidth, probe?.storedHeight, probe?.rotation]
-    const wanted = [row['ImageWidth'], row['ImageHeight'], row['Rotation'] || 0].map(Number)
-    if (seen.join() !== wanted.join()) wrong.push(`${name}: ${seen.join()} not ${wanted.join()} (${outcome.reason})`)
-    const duration = secondsOf(row['Duration'] ?? '')
-    // A fragmented file states 0 in its header; the true length is in its fragments.
-    if (duration > 0 && Math.abs((probe?.durationS ?? 0) - duration) > 0.05)
-      wrong.push(`${name}: ${probe?.durationS} s not ${duration} s`)
-    expect((await media.posterFrame(file, { maxSide: 320 })).data.length).toBeGreaterThan(0)
-  }
-  expect(wrong).toEqual([])
-})
+    expect(wrong).toEqual([])
+  },
+)
 
 here.test('the live photo is paired by its identifier', async () => {
   const still = await media.liveMarkers(join(home, 'videos', 'pigallery2__IMG_7943.HEIC'))
@@ -77,7 +81,7 @@ here.test('motion photos give their clip', async () => {
   expect(missing).toEqual([])
 })
 
-here.test('every real photo is shown or named, in the size that ExifTool reads', async () => {
+here.test('every real photo is shown or named, in the size that ExifTool reads', { timeout: 300_000 }, async () => {
   const outcomes: Record<string, string> = {}
   const wrong: string[] = []
   for (const set of ['immich_assets', 'exif_samples']) {

@@ -21,7 +21,7 @@ export const thumbnailSide = { short: 320, long: 640 } as const
 /** Pictures are measured at this long side, px. */
 const measuredSide = 1024
 
-/** WebP of the renditions. Effort 2 instead of 4: half the time for 3 % more bytes (measured on 12 MP photos). */
+/** WebP of the renditions. Effort 2 takes 0.6 of the CPU time of effort 4 for 3 % more bytes (77 and 126 ms a preview, 13 photos of 12 to 24 MP). */
 const webp = { preview: { quality: 80, effort: 2 }, thumbnail: { quality: 75, effort: 2 } } as const
 
 /** One decode at preview size; everything else is made from those pixels. */

@@ -119,6 +119,15 @@ describe('playback', () => {
     expect(await media.probeVideo(target)).toMatchObject({ width: 360, height: 640, rotation: 0 })
   })
 
+  test('of an HDR video is tone-mapped to SDR, and so is its poster', async () => {
+    const path = await video('hdr.mp4', { codec: 'hevc', hdr: true, width: 640, height: 360, frames: 10 })
+    expect(await media.probeVideo(path)).toMatchObject({ hdr: true, videoCodec: 'hevc' })
+    expect((await media.posterFrame(path)).data.length).toBe(640 * 360 * 3)
+    const target = join(folder, 'hdr.playback.mp4')
+    expect(await media.transcodePlayback(path, target)).toMatchObject({ encoded: true, width: 640 })
+    expect(await media.probeVideo(target)).toMatchObject({ hdr: false, videoCodec: 'h264', rotation: 0 })
+  })
+
   test('can be cancelled and then leaves no file', async () => {
     const path = await video('cancel.mp4', { width: 1280, height: 960, frames: 200 })
     const target = join(folder, 'cancel.playback.mp4')
