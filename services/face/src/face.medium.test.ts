@@ -62,6 +62,7 @@ function bench() {
         await hooks.beforeDecode?.()
         return reader.decodeRgb(file, options)
       },
+      renderImage: (job, options) => reader.renderImage(job, options),
       frames: (file, options) => reader.frames(file, options),
       probeVideo: (file, options) => reader.probeVideo(file, options),
     },

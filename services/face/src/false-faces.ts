@@ -1,13 +1,14 @@
 import type { Detection } from './detection.js'
 import { boundsOf, centreOf, distance, heightOf, meanOf, sideOf, widthOf } from './geometry.js'
-import { eyeAngle, leftEye, mouth, rightEye, type Landmarks } from './landmarks.js'
+import { at, eyeAngle, leftEye, mouth, rightEye, type Landmarks } from './landmarks.js'
 
 /** A face of the close-up detector alone that is smaller than this part of the picture's long side is no close-up ... */
 const CLOSE_UP_SHARE = 0.2
-/** ... and is believed only from this score on: below it, it finds faces in flowers. */
-const SMALL_CLOSE_UP_SCORE = 0.6
+/** ... and is believed only from this score on: below it, it finds faces in flowers and towers, and the wide detector's once more. */
+const SMALL_CLOSE_UP_SCORE = 0.75
 /** Features closer together than these parts of the box are a profile's or no face's: the detector must be this sure. */
 const USUAL_DISTANCE = 0.2
+const USUAL_MOUTH = 0.15
 const SQUEEZED_SCORE = 0.6
 /** Neither detector finds faces turned further, so landmarks that say so were drawn into something else. Radians. */
 const LARGEST_TILT = Math.PI / 3
@@ -32,6 +33,8 @@ export function looksLikeAFace(face: Detection & { landmarks: Landmarks }, longS
   const bounds = boundsOf(landmarks)
   const size = Math.max(widthOf(bounds), heightOf(bounds)) / side
   const offset = distance(centreOf(bounds), centreOf(box)) / side
-  if (Math.min(between, below) < USUAL_DISTANCE && score < SQUEEZED_SCORE) return false
+  const mouthWidth = distance(at(landmarks, 48), at(landmarks, 54)) / side
+  const isSqueezed = Math.min(between, below) < USUAL_DISTANCE || mouthWidth < USUAL_MOUTH
+  if (isSqueezed && score < SQUEEZED_SCORE) return false
   return between > 0.1 && below > 0.1 && size > 0.4 && size < 1.6 && offset < 0.5
 }

@@ -1,5 +1,4 @@
 import type { Inference, ModelName, RunOptions } from '@keepsake/inference'
-import type { RgbImage } from '@keepsake/media'
 import { ageWithSpread, expressionOf, eyesOpen, poseOf, type Expression, type Pose } from './attributes.js'
 import { attributeCrop, ATTRIBUTE_SIZE, recognitionCrop, RECOGNITION_SIZE } from './crops.js'
 import { decodeCloseUp, decodeWide, isPlausibleBox, union, type Detection } from './detection.js'
@@ -47,13 +46,12 @@ export const MAX_FACES = 200
 const CHUNK = 8
 
 /** All faces of a picture, largest first. The same picture gives the same faces to the bit. */
-export async function findFaces(image: RgbImage, models: Models, options: RunOptions): Promise<FoundFace[]> {
-  const detections = await detect(image, models, options)
-  const picture = new Picture(image)
+export async function findFaces(picture: Picture, models: Models, options: RunOptions): Promise<FoundFace[]> {
+  const detections = await detect(picture, models, options)
   const shapes = await findLandmarks(picture, detections, models, options)
   const faces = detections
     .map((detection, index) => ({ ...detection, landmarks: shapes[index] as Landmarks }))
-    .filter(face => looksLikeAFace(face, Math.max(image.width, image.height)))
+    .filter(face => looksLikeAFace(face, Math.max(picture.width, picture.height)))
   const crops = faces.map(({ box }) => picture.crop(attributeCrop(box), ATTRIBUTE_SIZE))
   const [embeddings, ages, expressions] = await Promise.all([
     embed(
@@ -87,13 +85,13 @@ export async function findFaces(image: RgbImage, models: Models, options: RunOpt
 }
 
 /** Both detectors on the whole picture; tiles only add duplicates (models.md section 4). */
-export async function detect(image: RgbImage, models: Models, options: RunOptions): Promise<Detection[]> {
-  const { wide, closeUp } = await detectorInputs(image)
+export async function detect(picture: Picture, models: Models, options: RunOptions): Promise<Detection[]> {
+  const { wide, closeUp } = detectorInputs(picture)
   const [ssd, facemesh] = await Promise.all([
     models.run('ssd_mobilenetv1', { rows: 1, data: wide.pixels }, options),
     models.run('facemesh_detection_full', { rows: 1, data: closeUp.pixels }, options),
   ])
-  const minSide = (MIN_SIDE * Math.max(image.width, image.height)) / 1600
+  const minSide = (MIN_SIDE * Math.max(picture.width, picture.height)) / 1600
   const all = union(
     decodeWide(ssd.boxes as Float32Array, ssd.scores as Float32Array, wide),
     decodeCloseUp(facemesh.detections as Float32Array, closeUp),

@@ -1,5 +1,6 @@
 import type { RgbImage } from '@keepsake/media'
-import sharp from 'sharp'
+import { Picture } from './picture.js'
+import { resize } from './resize.js'
 
 /** A picture fitted into a black square: pixel p of the picture lies at `p * scale + offset`. */
 export interface Letterbox {
@@ -22,14 +23,15 @@ const CLOSE_UP_SIZE = 192
 const BORDER = 0.4
 
 /**
- * Fits a picture for both detectors. The kernel is part of the contract: boxes and embeddings move with it, so it is named and sharp is pinned.
- * The small one is made from the large one, which costs a tenth and moves no box that matters.
+ * Fits a picture for both detectors. The small one is made from the large one, which costs a tenth and moves no box that matters.
+ * A picture smaller than 512 px is enlarged, as the detector was trained on faces of a certain size.
  */
-export async function detectorInputs(image: RgbImage): Promise<DetectorInputs> {
-  const wideScale = Math.min(WIDE_SIZE / image.width, WIDE_SIZE / image.height)
-  const wide = await shrink(image, wideScale)
-  const closeUpScale = CLOSE_UP_SIZE / (Math.max(image.width, image.height) * (1 + 2 * BORDER))
-  const closeUp = await shrink(wide, closeUpScale / wideScale)
+export function detectorInputs(picture: Picture): DetectorInputs {
+  const longSide = Math.max(picture.width, picture.height)
+  const wideScale = WIDE_SIZE / longSide
+  const wide = fitted(picture, wideScale)
+  const closeUpScale = CLOSE_UP_SIZE / (longSide * (1 + 2 * BORDER))
+  const closeUp = fitted(new Picture(wide), closeUpScale / wideScale)
   return {
     wide: place(wide, WIDE_SIZE, wideScale, 0, 0),
     closeUp: place(
@@ -42,15 +44,10 @@ export async function detectorInputs(image: RgbImage): Promise<DetectorInputs> {
   }
 }
 
-async function shrink(image: RgbImage, scale: number): Promise<RgbImage> {
-  const width = Math.max(1, Math.round(image.width * scale))
-  const height = Math.max(1, Math.round(image.height * scale))
-  const raw = { width: image.width, height: image.height, channels: 3 as const }
-  const data = await sharp(image.data, { raw })
-    .resize(width, height, { fit: 'fill', kernel: 'linear' })
-    .raw()
-    .toBuffer()
-  return { data, width, height }
+function fitted(picture: Picture, scale: number): RgbImage {
+  const width = Math.max(1, Math.round(picture.width * scale))
+  const height = Math.max(1, Math.round(picture.height * scale))
+  return resize(picture, width, height)
 }
 
 function place(image: RgbImage, size: number, scale: number, offsetX: number, offsetY: number): Letterbox {

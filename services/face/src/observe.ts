@@ -1,16 +1,15 @@
-import type { Media as MediaReader, ObjectStore, RgbImage, Rotation } from '@keepsake/media'
+import type { Media as MediaReader, ObjectStore, Rotation } from '@keepsake/media'
 import type { Media } from '@keepsake/proto/ingest/v1'
 import type { RunOptions } from '@keepsake/inference'
-import sharp from 'sharp'
 import { portraitCrop } from './crops.js'
 import { errors } from './errors.js'
 import { findFaces, type FoundFace, type Models } from './find-faces.js'
 import { Picture } from './picture.js'
-import { followFaces, type FrameFaces, type TimeRange, type Track } from './tracks.js'
+import { FaceFollower, type TimeRange, type Track } from './tracks.js'
 
 /** What the work on an item needs from outside. */
 export interface ObserveTools {
-  media: Pick<MediaReader, 'decodeRgb' | 'frames' | 'probeVideo'>
+  media: Pick<MediaReader, 'decodeRgb' | 'frames' | 'probeVideo' | 'renderImage'>
   store: Pick<ObjectStore, 'withFile'>
   models: Models
 }
@@ -22,7 +21,7 @@ export interface ObservedFace {
   width: number
   height: number
   /** A small WebP of the face. */
-  portrait: Buffer
+  portrait: Uint8Array
   at?: number
   ranges: TimeRange[]
 }
@@ -44,70 +43,63 @@ export function observe(media: Media, tools: ObserveTools, options: RunOptions):
 }
 
 /** The upright preview is small and safe to decode; without one the original is turned as a person said. */
-async function observePhoto(
-  media: Media,
-  { media: reader, store, models }: ObserveTools,
-  options: RunOptions,
-): Promise<ObservedFace[]> {
+async function observePhoto(media: Media, tools: ObserveTools, options: RunOptions): Promise<ObservedFace[]> {
   const { key, rotation } = sourceOf(media, media.previewKey)
-  const { signal } = options
-  const image = await store.withFile(
-    key,
-    file => reader.decodeRgb(file, { maxSide: PHOTO_SIDE, rotation, ...within(signal) }),
-    within(signal),
-  )
-  const faces = await findFaces(image, models, options)
-  const picture = new Picture(image)
+  const signal = within(options.signal)
+  const decode = (file: string) => tools.media.decodeRgb(file, { maxSide: PHOTO_SIDE, rotation, ...signal })
+  const picture = new Picture(await tools.store.withFile(key, decode, signal))
+  const faces = await findFaces(picture, tools.models, options)
   return Promise.all(
     faces.map(async face => ({
       face,
-      width: image.width,
-      height: image.height,
-      portrait: await portraitOf(picture, face),
+      width: picture.width,
+      height: picture.height,
+      portrait: await encode(tools, portraitPixels(picture, face), options),
       ranges: [],
     })),
   )
 }
 
-async function observeVideo(
-  media: Media,
-  { media: reader, store, models }: ObserveTools,
-  options: RunOptions,
-): Promise<ObservedFace[]> {
+async function observeVideo(media: Media, tools: ObserveTools, options: RunOptions): Promise<ObservedFace[]> {
   const { key, rotation } = sourceOf(media, media.playbackKey)
-  const { signal } = options
-  return store.withFile(
+  const signal = within(options.signal)
+  return tools.store.withFile(
     key,
     async file => {
-      const duration = media.duration ?? (await reader.probeVideo(file, within(signal))).durationS
+      const duration = media.duration ?? (await tools.media.probeVideo(file, signal)).durationS
       const everyS = Math.max(1, duration / MAX_FRAMES)
-      const sampled: (FrameFaces & { size: { width: number; height: number } })[] = []
-      const portraits = new Map<FoundFace, Buffer>()
-      const look = async (time: number, frame: RgbImage) => {
-        const faces = await findFaces(frame, models, options)
+      const follower = new FaceFollower(everyS, duration)
+      const sampling = { everyS, maxSide: FRAME_SIDE, maxFrames: MAX_FRAMES + 1, rotation, ...signal }
+      let size = { width: 1, height: 1 }
+      // Frames are looked at a few at a time and taken in one after another, in their order.
+      const looking: Promise<{ time: number; picture: Picture; faces: FoundFace[] }>[] = []
+      const takeIn = async () => {
+        const next = looking.shift()
+        if (!next) return
+        const { time, picture, faces } = await next
+        size = { width: picture.width, height: picture.height }
+        follower.add(time, faces, face => portraitPixels(picture, face))
+      }
+      for await (const frame of tools.media.frames(file, sampling)) {
         const picture = new Picture(frame)
-        for (const face of faces) portraits.set(face, await portraitOf(picture, face))
-        sampled.push({ time, faces, size: { width: frame.width, height: frame.height } })
+        const look = findFaces(picture, tools.models, options).then(faces => ({ time: frame.timeS, picture, faces }))
+        // A failure is told when its turn comes; until then it must not count as unhandled.
+        look.catch(() => undefined)
+        looking.push(look)
+        if (looking.length >= FRAMES_IN_FLIGHT) await takeIn()
       }
-      const under = new Set<Promise<void>>()
-      const framesOptions = { everyS, maxSide: FRAME_SIDE, maxFrames: MAX_FRAMES + 1, rotation, ...within(signal) }
-      for await (const frame of reader.frames(file, framesOptions)) {
-        const work: Promise<void> = look(frame.timeS, frame).finally(() => under.delete(work))
-        under.add(work)
-        if (under.size >= FRAMES_IN_FLIGHT) await Promise.race(under)
-      }
-      await Promise.all(under)
-      sampled.sort((a, b) => a.time - b.time)
-      const size = sampled[0]?.size ?? { width: 1, height: 1 }
-      return followFaces(sampled, everyS, duration).map(track => ({
-        face: represent(track),
-        ...size,
-        portrait: portraits.get(track.best) as Buffer,
-        at: track.at,
-        ranges: track.ranges,
-      }))
+      while (looking.length > 0) await takeIn()
+      return Promise.all(
+        follower.finish().map(async track => ({
+          face: represent(track),
+          ...size,
+          portrait: await encode(tools, track.portrait, options),
+          at: track.at,
+          ranges: track.ranges,
+        })),
+      )
     },
-    within(signal),
+    signal,
   )
 }
 
@@ -122,11 +114,15 @@ function sourceOf(media: Media, rendition: string): { key: string; rotation: Rot
   return { key: media.originalKey, rotation: media.rotation as Rotation }
 }
 
-function portraitOf(picture: Picture, { box }: FoundFace): Promise<Buffer> {
-  const pixels = picture.crop(portraitCrop(box, PORTRAIT_SIDE), PORTRAIT_SIDE)
-  return sharp(pixels, { raw: { width: PORTRAIT_SIDE, height: PORTRAIT_SIDE, channels: 3 } })
-    .webp({ quality: 80 })
-    .toBuffer()
+function portraitPixels(picture: Picture, { box }: FoundFace): Uint8Array {
+  return picture.crop(portraitCrop(box, PORTRAIT_SIDE), PORTRAIT_SIDE)
+}
+
+/** WebP, made in a decode child: native encoders stay out of this process. */
+async function encode(tools: ObserveTools, data: Uint8Array, { signal }: RunOptions): Promise<Uint8Array> {
+  const source = { data, width: PORTRAIT_SIDE, height: PORTRAIT_SIDE }
+  const { preview } = await tools.media.renderImage({ source }, within(signal))
+  return preview.data
 }
 
 const within = (signal: AbortSignal | undefined): { signal?: AbortSignal } => (signal ? { signal } : {})

@@ -45,7 +45,8 @@ export class Picture {
     sample(image, local, size, samples, target)
   }
 
-  private level(wanted: number): RgbImage {
+  /** The picture halved `wanted` times. */
+  level(wanted: number): RgbImage {
     while (this.levels.length <= wanted) this.levels.push(halve(this.levels.at(-1) as RgbImage))
     return this.levels[wanted] as RgbImage
   }

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { FoundFace } from './find-faces.js'
-import { followFaces, rangesOf, type FrameFaces } from './tracks.js'
+import { FaceFollower, rangesOf, type Track } from './tracks.js'
 
 /** A face of one of several people at a place; `noise` turns its embedding a little. */
 function face(person: number, more: { x?: number; quality?: number; noise?: number; age?: number } = {}): FoundFace {
@@ -24,9 +24,15 @@ function face(person: number, more: { x?: number; quality?: number; noise?: numb
     embedding,
   }
 }
-const seconds = (...frames: FoundFace[][]): FrameFaces[] => frames.map((faces, time) => ({ time, faces }))
+const seconds = (...frames: FoundFace[][]): FoundFace[][] => frames
+/** Follows the faces of frames that are `step` seconds apart. */
+function followFaces(frames: readonly FoundFace[][], step: number, duration: number): Track[] {
+  const follower = new FaceFollower(step, duration)
+  frames.forEach((faces, index) => follower.add(index * step, faces, face => Uint8Array.of(face.quality * 100)))
+  return follower.finish()
+}
 
-describe('followFaces', () => {
+describe('FaceFollower', () => {
   test('one person who walks through the picture is one track', () => {
     const frames = seconds([face(1, { x: 0 })], [face(1, { x: 200 })], [face(1, { x: 500, noise: 0.2 })])
     const tracks = followFaces(frames, 1, 3)
@@ -63,6 +69,7 @@ describe('followFaces', () => {
       2,
     )
     expect(track?.at).toBe(1)
+    expect(track?.portrait).toEqual(Uint8Array.of(90))
     expect(track?.age).toBeLessThan(8)
   })
 

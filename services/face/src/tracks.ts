@@ -2,13 +2,6 @@ import { cosine, meanEmbedding } from './embedding.js'
 import type { FoundFace } from './find-faces.js'
 import { intersectionOverUnion } from './geometry.js'
 
-/** The faces of one sampled frame. All frames of a video have the same size. */
-export interface FrameFaces {
-  /** Seconds from the start. */
-  time: number
-  faces: readonly FoundFace[]
-}
-
 export interface TimeRange {
   start: number
   end: number
@@ -19,6 +12,8 @@ export interface Track {
   /** The sighting of the best quality, and its moment in seconds. */
   best: FoundFace
   at: number
+  /** What `portraitOf` made of the best sighting. */
+  portrait: Uint8Array
   /** Where it is seen, in order, not touching. */
   ranges: TimeRange[]
   /** Mean of the best sightings' embeddings, weighted by quality; length 1. */
@@ -47,32 +42,66 @@ interface Sighting {
 interface OpenTrack {
   sightings: Sighting[]
   mean: Float32Array
+  best: Sighting
+  portrait: Uint8Array
 }
 
 /**
- * Joins the faces of sampled frames into tracks: frame by frame, the likeliest pairs of track and face first, each at most once.
- * `step` is the distance of the samples, `duration` the video's length, both in seconds. Longest on screen first.
+ * Joins the faces of sampled frames into tracks: frame by frame, in order of time, the likeliest pairs of track and face first, each at most once.
+ * Of each track it keeps one portrait, so that memory does not grow with the video's length.
  */
-export function followFaces(frames: readonly FrameFaces[], step: number, duration: number): Track[] {
-  const open: OpenTrack[] = []
-  for (const { time, faces } of frames) {
+export class FaceFollower {
+  private readonly open: OpenTrack[] = []
+
+  /** `step` is the distance of the samples, `duration` the video's length, both in seconds. */
+  constructor(
+    private readonly step: number,
+    private readonly duration: number,
+  ) {}
+
+  /** Takes in the faces of the next frame; `portraitOf` is called for a face that is the best of its track so far. */
+  add(time: number, faces: readonly FoundFace[], portraitOf: (face: FoundFace) => Uint8Array): void {
     const pairs = faces
-      .flatMap(face => open.map(track => ({ face, track, score: likeness(track, face, time, step) })))
+      .flatMap(face => this.open.map(track => ({ face, track, score: likeness(track, face, time, this.step) })))
       .filter(pair => pair.score > 0)
       .sort((a, b) => b.score - a.score)
     const joined = new Set<FoundFace | OpenTrack>()
     for (const { face, track } of pairs) {
       if (joined.has(face) || joined.has(track)) continue
       joined.add(face).add(track)
-      track.sightings.push({ time, face })
+      const sighting = { time, face }
+      track.sightings.push(sighting)
       track.mean = embeddingOf(track.sightings)
+      if (face.quality > track.best.face.quality) {
+        track.best = sighting
+        track.portrait = portraitOf(face)
+      }
     }
-    for (const face of faces) if (!joined.has(face)) open.push({ sightings: [{ time, face }], mean: face.embedding })
+    for (const face of faces) {
+      const sighting = { time, face }
+      if (!joined.has(face))
+        this.open.push({ sightings: [sighting], mean: face.embedding, best: sighting, portrait: portraitOf(face) })
+    }
   }
-  return open
-    .filter(({ sightings: [first, ...more] }) => more.length > 0 || (first?.face.quality ?? 0) >= SINGLE_QUALITY)
-    .map(track => close(track, step, duration))
-    .sort((a, b) => lengthOf(b) - lengthOf(a) || a.at - b.at || a.best.box.x0 - b.best.box.x0)
+
+  /** The tracks, longest on screen first. */
+  finish(): Track[] {
+    return this.open
+      .filter(({ sightings, best }) => sightings.length > 1 || best.face.quality >= SINGLE_QUALITY)
+      .map(({ sightings, best, portrait }) => ({
+        best: best.face,
+        at: best.time,
+        portrait,
+        ranges: rangesOf(
+          sightings.map(sighting => sighting.time),
+          this.step,
+          this.duration,
+        ),
+        embedding: embeddingOf(sightings),
+        age: ageOf(sightings),
+      }))
+      .sort((a, b) => lengthOf(b) - lengthOf(a) || a.at - b.at || a.best.box.x0 - b.best.box.x0)
+  }
 }
 
 /** How well a face continues a track: 0 where it does not. */
@@ -82,21 +111,6 @@ function likeness(track: OpenTrack, face: FoundFace, time: number, step: number)
   const overlap = time - last.time <= SAME_PLACE_STEPS * step ? intersectionOverUnion(last.face.box, face.box) : 0
   const isSame = alike >= SAME_PERSON || (alike >= SAME_PLACE && overlap >= SAME_PLACE_OVERLAP)
   return isSame ? alike + overlap / 10 : 0
-}
-
-function close({ sightings }: OpenTrack, step: number, duration: number): Track {
-  const best = bestOf(sightings)[0] as Sighting
-  return {
-    best: best.face,
-    at: best.time,
-    ranges: rangesOf(
-      sightings.map(sighting => sighting.time),
-      step,
-      duration,
-    ),
-    embedding: embeddingOf(sightings),
-    age: ageOf(sightings),
-  }
 }
 
 const bestOf = (sightings: readonly Sighting[]): Sighting[] =>
