@@ -1,4 +1,4 @@
-import { copyFile, mkdtemp, readFile, readdir, rm, stat } from 'node:fs/promises'
+import { copyFile, mkdtemp, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -8,7 +8,7 @@ import { Compositor } from './compositor.js'
 import { rectAt } from './framing.js'
 import { makeFilm, type FinishedFilm } from './film.js'
 import { planMovie, type PlanItem } from './plan.js'
-import { FPS, durationS, type Picture, type Slot, type Storyboard } from './storyboard.js'
+import { FPS, durationS, type FilmSize, type Picture, type Slot, type Storyboard } from './storyboard.js'
 import { decodeFilm, type DecodedFilm } from './testing/decode.js'
 import { testClip, testItem, testPicture } from './testing/material.js'
 import { psnr, ssim } from './testing/ssim.js'
@@ -24,8 +24,8 @@ const progress: number[] = []
 const plain = (picture: Picture): string => `${picture.mediaId}.${picture.rendition === 'playback' ? 'mp4' : 'webp'}`
 const source = (picture: Picture): string => path.join(folder, plain(picture))
 
-function planned(list: readonly PlanItem[], changes: { aspect?: '16:9' | '9:16' | '1:1'; music?: boolean } = {}): Storyboard {
-  const plan = planMovie({ items: list, from: '2026-08-01', to: '2026-08-31', locale: 'en', mood: 'uplifting', aspect: '16:9', music: true, seed: 1, ...changes })
+function planned(list: readonly PlanItem[], changes: { film?: FilmSize; music?: boolean } = {}): Storyboard {
+  const plan = planMovie({ items: list, from: '2026-08-01', to: '2026-08-31', locale: 'en', mood: 'uplifting', film: { width: 640, height: 360 }, music: true, seed: 1, ...changes })
   if (plan.status !== 'planned') throw new Error(plan.message)
   return plan.storyboard
 }
@@ -54,10 +54,10 @@ async function make(what: Storyboard, name: string, known: ReadonlyMap<string, s
 beforeAll(async () => {
   folder = await mkdtemp(path.join(tmpdir(), "render test, it's: "))
   const shapes = [
-    [1600, 1200],
-    [1200, 1600],
-    [1600, 900],
-    [1000, 1000],
+    [1200, 900],
+    [900, 1200],
+    [1280, 720],
+    [800, 800],
   ] as const
   items = Array.from({ length: 12 }, (_, n) => {
     const [width, height] = shapes[n % 4] ?? shapes[0]
@@ -66,7 +66,7 @@ beforeAll(async () => {
     return testItem(n, { width, height, faces: n % 3 === 0 ? [{ x: 0.6, y: 0.2, w: 0.15, h: 0.2, weight: 1 }] : [] })
   })
   for (const [n, item] of items.entries()) {
-    await testPicture(path.join(folder, `${item.mediaId}.webp`), item.width, item.height, n)
+    await writeFile(path.join(folder, `${item.mediaId}.webp`), await testPicture(item.width, item.height, n))
     if (item.kind === 'video') {
       await testClip(path.join(folder, `${item.mediaId}.mp4`), { width: item.width, height: item.height, seconds: item.video?.durationS ?? 3, seed: n, ...(n === 4 ? { tone: 440 } : {}) })
     }
@@ -140,7 +140,7 @@ describe('a film of ten photos and two videos', () => {
   })
 
   test('plays everywhere: H.264 High, yuv420p, BT.709 limited, AAC 48 kHz stereo, index at the front', async () => {
-    expect(decoded.stream).toEqual({ codec: 'h264', profile: 100, pixels: 'yuv420p', range: 'tv', space: 'bt709', primaries: 'bt709', transfer: 'bt709', fps: 30, width: 1280, height: 720, audioCodec: 'aac', sampleRate: 48_000, channels: 2 })
+    expect(decoded.stream).toEqual({ codec: 'h264', profile: 100, pixels: 'yuv420p', range: 'tv', space: 'bt709', primaries: 'bt709', transfer: 'bt709', fps: 30, width: 640, height: 360, audioCodec: 'aac', sampleRate: 48_000, channels: 2 })
     const bytes = await readFile(path.join(folder, 'film.mp4'))
     expect(bytes.indexOf('moov')).toBeGreaterThan(0)
     expect(bytes.indexOf('moov')).toBeLessThan(bytes.indexOf('mdat'))
@@ -162,7 +162,7 @@ describe('a film of ten photos and two videos', () => {
 
   test('has a poster of its best item and reports progress', async () => {
     const poster = await sharp(path.join(folder, 'film.jpg')).metadata()
-    expect([poster.format, poster.width, poster.height]).toEqual(['jpeg', 1280, 720])
+    expect([poster.format, poster.width, poster.height]).toEqual(['jpeg', 640, 360])
     expect(progress.length).toBeGreaterThan(5)
     expect([...progress].sort((a, b) => a - b)).toEqual(progress)
     expect(progress.at(-1)).toBe(1)
@@ -186,7 +186,7 @@ test('a changed item costs its own segments only, and the rest of the film stays
 test('a stopped film ends its process, keeps its finished segments and leaves no file', async () => {
   const before = segments.size
   const controller = new AbortController()
-  const upright = planned(items, { aspect: '9:16', music: false })
+  const upright = planned(items, { film: { width: 360, height: 640 }, music: false })
   const made = make(upright, 'stopped', new Map(), controller.signal)
   made.catch(() => undefined)
   await until(() => segments.size > before, { deadlineMs: 30_000 })
@@ -196,7 +196,7 @@ test('a stopped film ends its process, keeps its finished segments and leaves no
   const rest = await make(upright, 'upright', segments)
   expect(rest.reused).toBeGreaterThan(0)
   const up = await decodeFilm(path.join(folder, 'upright.mp4'))
-  expect([up.width, up.height, up.frames]).toEqual([720, 1280, upright.frames])
+  expect([up.width, up.height, up.frames]).toEqual([360, 640, upright.frames])
 }, 90_000)
 
 test('a source that cannot be read fails the film with a reason and leaves no file', async () => {
@@ -207,10 +207,10 @@ test('a source that cannot be read fails the film with a reason and leaves no fi
 }, 60_000)
 
 test('without music a film of silent items is silent and still valid', async () => {
-  const silent = planned(items.filter(i => i.kind === 'photo'), { music: false, aspect: '1:1' })
+  const silent = planned(items.filter(i => i.kind === 'photo'), { music: false, film: { width: 360, height: 360 } })
   await make(silent, 'silent', new Map())
   const quiet = await decodeFilm(path.join(folder, 'silent.mp4'))
-  expect([quiet.width, quiet.height, quiet.frames]).toEqual([720, 720, silent.frames])
+  expect([quiet.width, quiet.height, quiet.frames]).toEqual([360, 360, silent.frames])
   expect(quiet.lufs).toBe(-70)
 }, 60_000)
 

@@ -1,12 +1,12 @@
 /** Removes objects that nothing speaks of any more. A row stands until its bytes are gone, so a crash loses nothing. */
 import { sql, type Db } from '@keepsake/db'
+import type { Crossing } from './crossing.js'
 import type { ObjectStore } from '@keepsake/media'
 
 /** Removes everything that was thrown away, of any family; says how many rows there were. */
-export async function emptyGarbage(db: Db, objects: ObjectStore): Promise<number> {
-  const rows = await db.system('remove the bytes of films that are gone', tx =>
-    tx.many<{ familyId: string; prefix: string }>(sql`select family_id, prefix from render.garbage order by at limit 1000`),
-  )
+export async function emptyGarbage(db: Db, crossing: Crossing, objects: ObjectStore): Promise<number> {
+  const rows = await crossing.many<{ familyId: string; prefix: string }>(sql`
+    select family_id, prefix from render.garbage order by at limit 1000`)
   for (const { familyId, prefix } of rows) {
     if (prefix.endsWith('/')) await objects.removePrefix(prefix)
     else await objects.remove(prefix)

@@ -1,6 +1,7 @@
 /** The table of films to make: who has which, until when. Every statement that touches a lease stands here. */
 import { randomUUID } from 'node:crypto'
 import { sql, type Db, type FamilyTx } from '@keepsake/db'
+import type { Crossing } from './crossing.js'
 import { announce } from './movies.js'
 import { statusCodes } from './errors.js'
 import type { MovieRow } from './movie-row.js'
@@ -23,19 +24,24 @@ const FIRST_PAUSE_MS = 2_000
 const LONGEST_PAUSE_MS = 60_000
 
 /** Takes the job that is due longest, of any family, or none. */
-export function claimJob(db: Db, leaseMs: number): Promise<Job | undefined> {
-  const lease = randomUUID()
-  return db.system('take the next film to make', tx =>
-    tx.maybe<Job>(sql`
-      update render.jobs j set lease = ${lease}, lease_until = now() + ${leaseMs} * interval '1 ms', attempts = attempts + 1
-      from (
-        select family_id, movie_id from render.jobs
-        where due_at <= now() and (lease_until is null or lease_until < now())
-        order by due_at limit 1 for update skip locked
-      ) next
-      where j.family_id = next.family_id and j.movie_id = next.movie_id
-      returning j.family_id, j.movie_id, j.generation, j.attempts as attempt, j.lease::text as lease`),
-  )
+export async function claimJob(crossing: Crossing, leaseMs: number): Promise<Job | undefined> {
+  const [job] = await crossing.many<Job>(sql`
+    update render.jobs j set lease = ${randomUUID()}, lease_until = now() + ${leaseMs} * interval '1 ms', attempts = attempts + 1
+    from (
+      select family_id, movie_id from render.jobs
+      where due_at <= now() and (lease_until is null or lease_until < now())
+      order by due_at limit 1 for update skip locked
+    ) next
+    where j.family_id = next.family_id and j.movie_id = next.movie_id
+    returning j.family_id, j.movie_id, j.generation, j.attempts as attempt, j.lease::text as lease`)
+  return job
+}
+
+/** Milliseconds until a job may be due that nobody holds or whose lease runs out; undefined when there is none. */
+export async function nextDue(crossing: Crossing): Promise<number | undefined> {
+  const [next] = await crossing.many<{ ms: number | null }>(sql`
+    select (extract(epoch from min(greatest(due_at, coalesce(lease_until, due_at)) - now())) * 1000)::float8 as ms from render.jobs`)
+  return next?.ms === null || next === undefined ? undefined : Math.max(0, next.ms)
 }
 
 /** Whether the job is still ours and asks for the same film; keeps it so until the transaction ends. */

@@ -10,6 +10,7 @@ import { lengthSeconds } from './length.js'
 import type { MovieRow } from './movie-row.js'
 import { PEER_BATCH, PEER_DEADLINE_MS, type Peers } from './peers.js'
 import { itemsForSeconds, type PlanItem, type PlanRequest } from './plan.js'
+import type { Aspect, FilmSize } from './storyboard.js'
 import { filmLocale, type DatePrecision } from './words.js'
 
 /** What a film is planned from, and where its pictures lie. */
@@ -27,7 +28,13 @@ const CHILD_WEIGHT = 2
 const FACE_SAMPLE_S = 0.5
 
 /** Chooses and describes the items of a movie. Everything is asked as this service, for one family. */
-export async function gatherMaterial(peers: Peers, familyId: string, movie: MovieRow, signal: AbortSignal): Promise<Material> {
+export async function gatherMaterial(
+  peers: Peers,
+  familyId: string,
+  movie: MovieRow,
+  sizes: Record<Aspect, FilmSize>,
+  signal: AbortSignal,
+): Promise<Material> {
   const options = { familyId, deadlineMs: PEER_DEADLINE_MS, signal }
   const { family } = await peers.family.getFamily({}, options)
   const audience: Audience = { kind: movie.audienceKind, ids: movie.audienceIds }
@@ -82,7 +89,7 @@ export async function gatherMaterial(peers: Peers, familyId: string, movie: Movi
       ...(title === undefined ? {} : { title }),
       locale: filmLocale(family?.locale ?? 'en'),
       mood: movie.mood,
-      aspect: movie.aspect,
+      film: sizes[movie.aspect],
       music: movie.music,
       seed: Number.parseInt(movie.id.slice(-8), 16) | 0,
     },

@@ -35,18 +35,29 @@ export interface MovieRow {
   createdAt: Date
 }
 
-/** Asks for a film; a job that is there already starts anew with the new generation. */
-export async function enqueue(tx: FamilyTx, movieId: string, generation: number): Promise<void> {
+/** Channel on which workers hear of work, once the transaction that makes it is committed. */
+export const WORK_CHANNEL = 'render_work'
+
+/** Asks for a film, at once or after a pause that lets a burst of changes pass; a job that is there already starts anew with the new generation. */
+export async function enqueue(tx: FamilyTx, movieId: string, generation: number, pauseMs = 0): Promise<void> {
   await tx.changed(sql`
-    insert into render.jobs (family_id, movie_id, generation) values (${tx.familyId}, ${movieId}, ${generation})
+    insert into render.jobs (family_id, movie_id, generation, due_at)
+    values (${tx.familyId}, ${movieId}, ${generation}, now() + ${pauseMs} * interval '1 ms')
     on conflict (family_id, movie_id) do update
-      set generation = excluded.generation, attempts = 0, due_at = now(), lease = null, lease_until = null`)
+      set generation = excluded.generation, attempts = 0, due_at = excluded.due_at, lease = null, lease_until = null`)
+  await wakeWorkers(tx, movieId, generation)
+}
+
+/** Ends what is being made of older generations of a movie, on every replica, and lets idle workers look for work. */
+export async function wakeWorkers(tx: FamilyTx, movieId: string, generation: number): Promise<void> {
+  await tx.one(sql`select pg_notify(${WORK_CHANNEL}, ${`${movieId}:${generation}`})::text as told`)
 }
 
 /** Objects to remove once this transaction is committed; a prefix ends in '/'. */
 export async function throwAway(tx: FamilyTx, ...prefixes: string[]): Promise<void> {
   await tx.changed(sql`
     insert into render.garbage (family_id, prefix) select ${tx.familyId}, unnest(${prefixes}::text[]) on conflict do nothing`)
+  await tx.one(sql`select pg_notify(${WORK_CHANNEL}, '')::text as told`)
 }
 
 /** Takes the stored film and whatever is being made of it away; the movie itself stays. */

@@ -5,7 +5,7 @@ import type { CreateMovieRequest, Movie, UpdateMovieRequest } from '@keepsake/pr
 import { requireParent, type Call } from '@keepsake/rpc'
 import { sees, viewerOf, type Audience } from './audience.js'
 import { errors, statusCodes } from './errors.js'
-import { discardFilm, enqueue, throwAway, type MovieRow } from './movie-row.js'
+import { discardFilm, enqueue, throwAway, wakeWorkers, type MovieRow } from './movie-row.js'
 import { isMood } from './moods.js'
 import { movieKeys, moviePrefix } from './keys.js'
 import { lengthSeconds } from './length.js'
@@ -14,6 +14,8 @@ import { ASPECTS, FPS, SIZES, durationS, type Storyboard } from './storyboard.js
 const DEFAULT_MOOD = 'uplifting'
 const MOST_TITLE = 120
 const MOST_LISTED = 100
+/** Changes come in bursts: a film is made again a second after the last one. */
+const AGAIN_PAUSE_MS = 1_000
 
 /** Takes an order for a movie; the film is made later. Only parents. */
 export async function createMovie(tx: FamilyTx, call: Call, request: CreateMovieRequest): Promise<Movie> {
@@ -78,6 +80,7 @@ export async function deleteMovie(tx: FamilyTx, call: Call, movieId: string): Pr
   const row = await lockMovie(tx, movieId)
   await tx.changed(sql`delete from render.movies where family_id = ${tx.familyId} and id = ${movieId}`)
   await throwAway(tx, moviePrefix(tx.familyId, movieId))
+  await wakeWorkers(tx, movieId, row.generation + 1)
   await publish(tx, MovieChanged, { movieId, version: row.version + 1, status: 'removed' })
 }
 
@@ -91,6 +94,7 @@ export async function cancelMovie(tx: FamilyTx, call: Call, movieId: string): Pr
     update render.movies set generation = generation + 1, version = version + 1, status = 'failed', status_code = ${statusCodes.cancelled},
       status_message = 'The making of this movie was stopped.'
     where family_id = ${tx.familyId} and id = ${movieId} returning *`)
+  await wakeWorkers(tx, movieId, row.generation)
   await announce(tx, row)
 }
 
@@ -147,7 +151,7 @@ export async function makeAgain(tx: FamilyTx, movieIds: readonly string[], why: 
       update render.movies set generation = generation + 1, version = version + 1, status = 'queued', status_code = null, status_message = null,
         progress = 0, withheld = withheld or ${why === 'audience'}
       where family_id = ${tx.familyId} and id = ${id} returning *`)
-    await enqueue(tx, row.id, row.generation)
+    await enqueue(tx, row.id, row.generation, AGAIN_PAUSE_MS)
     await announce(tx, row)
   }
 }

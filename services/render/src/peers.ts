@@ -5,13 +5,15 @@ import type { IngestServiceService } from '@keepsake/proto/ingest/v1'
 import type { RatingServiceService } from '@keepsake/proto/rating/v1'
 import type { Client } from '@keepsake/rpc'
 
-/** The services that know what a movie is made of. */
-export interface Peers {
-  album: Pick<Client<typeof AlbumServiceService>, 'describeMedia'>
-  face: Pick<Client<typeof FaceServiceService>, 'getFaces'>
-  family: Pick<Client<typeof FamilyServiceService>, 'getFamily' | 'listChildren' | 'listMembers'>
-  ingest: Pick<Client<typeof IngestServiceService>, 'getMedia'>
-  rating: Pick<Client<typeof RatingServiceService>, 'select'>
+/** The services that know what a movie is made of. A class only so that Nest can name it. */
+export class Peers {
+  constructor(
+    readonly album: Pick<Client<typeof AlbumServiceService>, 'describeMedia'>,
+    readonly face: Pick<Client<typeof FaceServiceService>, 'getFaces'>,
+    readonly family: Pick<Client<typeof FamilyServiceService>, 'getFamily' | 'listChildren' | 'listMembers'>,
+    readonly ingest: Pick<Client<typeof IngestServiceService>, 'getMedia'>,
+    readonly rating: Pick<Client<typeof RatingServiceService>, 'select'>,
+  ) {}
 }
 
 /** Milliseconds that one question may take. */

@@ -26,7 +26,7 @@ const request = fc
   .record({
     items: fc.array(item, { minLength: 10, maxLength: 40 }),
     mood: fc.constantFrom(...MOOD_NAMES),
-    aspect: fc.constantFrom(...ASPECTS),
+    film: fc.constantFrom(...ASPECTS).map(a => SIZES[a]),
     locale: fc.constantFrom('en' as const, 'ja' as const),
     seed: fc.integer(),
     days: fc.integer({ min: 1, max: 365 }),
@@ -156,7 +156,7 @@ const tenDays = (count: number): PlanRequest => ({
   to: '2026-08-31',
   locale: 'en',
   mood: 'uplifting',
-  aspect: '16:9',
+  film: SIZES['16:9'],
   music: true,
   seed: 1,
 })

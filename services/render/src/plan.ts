@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import { bestSecond, type VideoFacts } from './best-second.js'
 import { frameItem, type FramedFace } from './framing.js'
 import { MOODS, type Mood } from './moods.js'
-import { FPS, SIZES, type Aspect, type Picture, type Slot, type Storyboard, type TextLayer } from './storyboard.js'
+import { FPS, type FilmSize, type Picture, type Slot, type Storyboard, type TextLayer } from './storyboard.js'
 import {
   altText,
   countText,
@@ -60,7 +60,8 @@ export interface PlanRequest {
   people?: readonly string[]
   locale: FilmLocale
   mood: Mood
-  aspect: Aspect
+  /** Pixels; both even. */
+  film: FilmSize
   music: boolean
   seed: number
 }
@@ -90,7 +91,7 @@ export function tooFewItems(eligible: number): Extract<PlanResult, { status: 're
 export function planMovie(request: PlanRequest): PlanResult {
   if (request.items.length < MIN_ITEMS) return tooFewItems(request.items.length)
   const items = [...request.items].sort(byTime)
-  const film = SIZES[request.aspect]
+  const { film } = request
   const from = dayOf(request.from)
   const to = dayOf(request.to)
   const title = request.title?.trim() || periodText(from, to, request.locale)
@@ -207,11 +208,6 @@ function itemDraft(item: PlanItem, locale: FilmLocale, film: FilmSize, zoomIn: b
     reason: second ? `${item.reason}${item.reason ? ' · ' : ''}${second.reason}` : item.reason,
     label: stamp,
   }
-}
-
-interface FilmSize {
-  width: number
-  height: number
 }
 
 function pictureOf(item: PlanItem, rendition: Picture['rendition']): Picture {

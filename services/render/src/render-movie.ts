@@ -16,7 +16,7 @@ import { discardFilm, throwAway, type MovieRow } from './movie-row.js'
 import type { Peers } from './peers.js'
 import { planMovie } from './plan.js'
 import { GROUP, keepSegment, knownSegments } from './segments.js'
-import type { Picture, Storyboard } from './storyboard.js'
+import { SIZES, type Aspect, type FilmSize, type Picture, type Storyboard } from './storyboard.js'
 
 const filmSeconds = metrics.declare({ name: 'render_film_seconds', kind: 'histogram', unit: 's', labels: ['outcome'], help: 'Wall clock of one film, from choosing its items to its last byte.' })
 const segmentsMade = metrics.declare({ name: 'render_segments', kind: 'counter', unit: '1', labels: ['how'], help: 'Slots of finished films: rendered anew or taken from the cache.' })
@@ -28,6 +28,8 @@ export interface RenderDeps {
   peers: Peers
   timeoutMs: number
   temporary?: string
+  /** Pixels of each shape; default `SIZES`. Tests make smaller films. */
+  sizes?: Record<Aspect, FilmSize>
 }
 
 /** The album changed while the film was made: the job starts anew by itself. */
@@ -45,7 +47,7 @@ async function attempt(deps: RenderDeps, job: Job, signal: AbortSignal): Promise
   const { familyId } = job
   const movie = await inJob(db, job, tx => tx.one<MovieRow>(sql`
     select * from render.movies where family_id = ${tx.familyId} and id = ${job.movieId}`))
-  const material = await gatherMaterial(peers, familyId, movie, signal)
+  const material = await gatherMaterial(peers, familyId, movie, deps.sizes ?? SIZES, signal)
   const plan = planMovie(material.request)
   if (plan.status === 'rejected') {
     await inJob(db, job, tx => reject(tx, job, movie, plan, material))

@@ -9,8 +9,14 @@ export const FPS = 30
 export const ASPECTS = ['16:9', '9:16', '1:1'] as const
 export type Aspect = (typeof ASPECTS)[number]
 
+/** Pixels of a film; both even. */
+export interface FilmSize {
+  width: number
+  height: number
+}
+
 /** Pixels of each shape. */
-export const SIZES: Record<Aspect, { width: number; height: number }> = {
+export const SIZES: Record<Aspect, FilmSize> = {
   '16:9': { width: 1280, height: 720 },
   '9:16': { width: 720, height: 1280 },
   '1:1': { width: 720, height: 720 },

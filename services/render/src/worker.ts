@@ -2,8 +2,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { KeepsakeError } from '@keepsake/rpc'
 import { logger } from '@keepsake/telemetry'
+import { Crossing } from './crossing.js'
 import { emptyGarbage } from './garbage.js'
-import { claimJob, failJob, releaseJob, renewJob, type Job } from './jobs.js'
+import { forgetOldCalls } from './idempotency.js'
+import { claimJob, failJob, nextDue, releaseJob, renewJob, type Job } from './jobs.js'
+import { WORK_CHANNEL } from './movie-row.js'
 import { Outdated, renderMovie, type RenderDeps } from './render-movie.js'
 import { dropUnused } from './segments.js'
 
@@ -22,7 +25,8 @@ export interface WorkerOptions {
 /** Makes films until it is closed. */
 export class MovieWorker {
   private readonly stop = new AbortController()
-  private readonly running = new Map<string, AbortController>()
+  private readonly running = new Map<string, { generation: number; controller: AbortController }>()
+  private readonly crossing: Crossing
   private loops: Promise<void>[] = []
   private wake: () => void = () => undefined
   private woken = new Promise<void>(resolve => (this.wake = resolve))
@@ -30,23 +34,24 @@ export class MovieWorker {
   constructor(
     private readonly deps: RenderDeps,
     private readonly options: WorkerOptions,
-  ) {}
+  ) {
+    this.crossing = new Crossing(deps.db, 'films to make and bytes to remove', WORK_CHANNEL, payload => this.heard(payload))
+  }
 
   /** Begins to work. */
   start(): void {
     const films = Array.from({ length: this.options.films }, () => this.loop(() => this.oneFilm()))
-    this.loops = [...films, this.loop(() => emptyGarbage(this.deps.db, this.deps.objects).then(n => n > 0)), this.sweep()]
+    const garbage = this.loop(async () => ((await emptyGarbage(this.deps.db, this.crossing, this.deps.objects)) > 0 ? 0 : POLL_MS))
+    this.loops = [...films, garbage, this.sweep()]
   }
 
-  /** Something changed: look for work now instead of at the next poll. */
-  kick(): void {
+  /** Something changed: look for work now instead of at the next poll, and end what is being made of an older generation. */
+  private heard(payload: string): void {
+    const [movieId = '', generation = ''] = payload.split(':')
+    const running = this.running.get(movieId)
+    if (running && running.generation < Number(generation)) running.controller.abort(new Outdated())
     this.wake()
     this.woken = new Promise(resolve => (this.wake = resolve))
-  }
-
-  /** Ends what is being made of a movie here; its job decides whether it is made anew. */
-  interrupt(movieId: string): void {
-    this.running.get(movieId)?.abort(new Outdated())
   }
 
   /** Stops; films under way are left to another replica or to the next start. */
@@ -54,31 +59,37 @@ export class MovieWorker {
     this.stop.abort(new Error('the service stops'))
     this.wake()
     await Promise.all(this.loops)
+    await this.crossing.close()
   }
 
-  private async loop(step: () => Promise<boolean>): Promise<void> {
+  /** Calls `step` again after as many milliseconds as it says, or as soon as there is news. */
+  private async loop(step: () => Promise<number>): Promise<void> {
     const { signal } = this.stop
     while (!signal.aborted) {
       const woken = this.woken
-      const busy = await step().catch((error: unknown) => {
+      const pauseMs = await step().catch((error: unknown) => {
         if (!signal.aborted) logger('render').warn({ err: error }, 'the worker goes on after a failure')
-        return false
+        return POLL_MS
       })
-      if (!busy) await Promise.race([woken, sleep(POLL_MS, undefined, { signal }).catch(() => undefined)])
+      if (pauseMs <= 0) continue
+      const timer = new AbortController()
+      const pause = sleep(pauseMs, undefined, { signal: AbortSignal.any([signal, timer.signal]) }).catch(() => undefined)
+      await Promise.race([woken, pause])
+      timer.abort()
     }
   }
 
-  private async oneFilm(): Promise<boolean> {
-    const job = await claimJob(this.deps.db, this.options.leaseMs)
-    if (!job) return false
+  private async oneFilm(): Promise<number> {
+    const job = await claimJob(this.crossing, this.options.leaseMs)
+    if (!job) return Math.min(POLL_MS, ((await nextDue(this.crossing)) ?? POLL_MS) + 20)
     await this.make(job)
-    return true
+    return 0
   }
 
   private async make(job: Job): Promise<void> {
     const log = logger('render').child({ movieId: job.movieId, generation: job.generation, attempt: job.attempt })
     const controller = new AbortController()
-    this.running.set(job.movieId, controller)
+    this.running.set(job.movieId, { generation: job.generation, controller })
     const { signal } = controller
     const stopping = (): void => controller.abort(this.stop.signal.reason)
     this.stop.signal.addEventListener('abort', stopping, { once: true })
@@ -111,9 +122,11 @@ export class MovieWorker {
   private async sweep(): Promise<void> {
     const { signal } = this.stop
     while (!signal.aborted) {
-      await dropUnused(this.deps.db, this.options.segmentDays).catch((error: unknown) => {
-        if (!signal.aborted) logger('render').warn({ err: error }, 'unused segments stay until the next sweep')
-      })
+      for (const step of [() => dropUnused(this.deps.db, this.options.segmentDays), () => forgetOldCalls(this.deps.db)]) {
+        await step().catch((error: unknown) => {
+          if (!signal.aborted) logger('render').warn({ err: error }, 'a sweep is left to the next hour')
+        })
+      }
       await sleep(SWEEP_MS, undefined, { signal }).catch(() => undefined)
     }
   }

@@ -1,5 +1,4 @@
 /** Pictures and clips for tests, made on the spot: nothing is stored in the repository. */
-import path from 'node:path'
 import { Encoder, Muxer } from 'node-av/api'
 import * as av from 'node-av/constants'
 import { Frame, Log, Rational } from 'node-av/lib'
@@ -10,7 +9,7 @@ import { randomFrom } from '../random.js'
 Log.setLevel(av.AV_LOG_ERROR)
 
 /** A picture with structure that differs by seed: a gradient, shapes and some noise. */
-export async function testPicture(file: string, width: number, height: number, seed: number): Promise<void> {
+export function testPicture(width: number, height: number, seed: number): Promise<Buffer> {
   const random = randomFrom(seed + 1)
   const colour = (): string => `hsl(${Math.floor(random() * 360)},${40 + Math.floor(random() * 50)}%,${25 + Math.floor(random() * 55)}%)`
   const shapes = Array.from({ length: 40 }, () => {
@@ -20,15 +19,13 @@ export async function testPicture(file: string, width: number, height: number, s
       : `<rect x="${x}" y="${y}" width="${r * 2}" height="${r}" fill="${colour()}" transform="rotate(${random() * 90} ${x} ${y})"/>`
   })
   const svg = `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}"><defs><linearGradient id="g" x2="1" y2="1"><stop stop-color="${colour()}"/><stop offset="1" stop-color="${colour()}"/></linearGradient></defs><rect width="100%" height="100%" fill="url(#g)"/>${shapes.join('')}</svg>`
-  await sharp(Buffer.from(svg)).webp({ quality: 90 }).toFile(file)
+  return sharp(Buffer.from(svg)).webp({ quality: 90 }).toBuffer()
 }
 
 /** A clip whose picture turns from seed to seed and moves slowly, with a tone of `tone` Hz (none: no sound track). */
 export async function testClip(file: string, options: { width: number; height: number; seconds: number; seed: number; tone?: number }): Promise<void> {
   const { width, height, seconds, seed, tone } = options
-  const still = path.join(path.dirname(file), `.${path.basename(file)}.webp`)
-  await testPicture(still, width + 64, height, seed)
-  const { data } = await sharp(still).removeAlpha().raw().toBuffer({ resolveWithObject: true })
+  const { data } = await sharp(await testPicture(width + 64, height, seed)).removeAlpha().raw().toBuffer({ resolveWithObject: true })
   const muxer = await Muxer.open(file, { format: 'mp4' })
   const video = await Encoder.create(av.FF_ENCODER_LIBX264, {
     context: { timeBase: new Rational(1, 30), framerate: new Rational(30, 1), gopSize: 30 },

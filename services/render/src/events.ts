@@ -1,0 +1,44 @@
+import { Controller } from '@nestjs/common'
+import { Db, type FamilyTx } from '@keepsake/db'
+import { FacesDetected, FamilyChanged, MediaChanged, MediaIngested, MediaRemoved, OnEvent, OnEventWork, type EventContext } from '@keepsake/events'
+import { makeAgain } from './movies.js'
+import { Peers } from './peers.js'
+import { carryOut, familyRemoved, itemsRemoved, judgeChanges, moviesWith, viewersChanged } from './withdraw.js'
+
+/** What other services say, taken in. */
+@Controller()
+export class RenderEvents {
+  constructor(
+    private readonly db: Db,
+    private readonly peers: Peers,
+  ) {}
+
+  @OnEvent(MediaRemoved)
+  async removed(e: MediaRemoved, tx: FamilyTx): Promise<void> {
+    await itemsRemoved(tx, e.mediaIds, e.how === 'erased')
+  }
+
+  @OnEventWork(MediaChanged, { deadlineMs: 60_000 })
+  async changed(e: MediaChanged, context: EventContext): Promise<(tx: FamilyTx) => Promise<void>> {
+    const verdicts = await judgeChanges(this.db, this.peers, context.familyId, e, context.signal)
+    return tx => carryOut(tx, verdicts)
+  }
+
+  /** New bytes of an item that a film shows: a corrected rotation, a retry. */
+  @OnEvent(MediaIngested)
+  async ingested(e: MediaIngested, tx: FamilyTx): Promise<void> {
+    await makeAgain(tx, await moviesWith(tx, [e.mediaId]), 'facts')
+  }
+
+  /** Faces steer the framing: those of a turned picture lie elsewhere. */
+  @OnEvent(FacesDetected)
+  async faces(e: FacesDetected, tx: FamilyTx): Promise<void> {
+    await makeAgain(tx, await moviesWith(tx, [e.mediaId]), 'facts')
+  }
+
+  @OnEvent(FamilyChanged)
+  async family(e: FamilyChanged, tx: FamilyTx): Promise<void> {
+    if (e.what === 'removed') await familyRemoved(tx)
+    else if (e.what === 'members' || e.what === 'groups') await viewersChanged(tx)
+  }
+}

@@ -1,0 +1,4 @@
+import { runMain } from '@keepsake/rpc'
+import { startRender } from './service.js'
+
+await runMain(startRender)
