@@ -198,7 +198,7 @@ describe('balance', () => {
   })
 })
 
-test('100,000 items take well under a second', () => {
+test('100,000 items take about a second of one core', () => {
   const items = Array.from({ length: 100_000 }, (_, i) =>
     item(`m${i}`, {
       at: start + i * 300_000,
@@ -211,8 +211,9 @@ test('100,000 items take well under a second', () => {
       ...(i % 5 === 0 ? { duplicateGroup: `d${i >> 3}` } : {}),
     }),
   )
-  const before = performance.now()
+  // Time of our own on the processor: a busy machine does not count. The measured figure stands in the README.
+  const before = process.cpuUsage()
   expect(select(items, wanted({ count: 60 })).items).toHaveLength(60)
-  // A wide margin for busy machines; the measured figure stands in the README.
-  expect(performance.now() - before).toBeLessThan(5000)
+  const { user } = process.cpuUsage(before)
+  expect(user / 1000).toBeLessThan(4000)
 })

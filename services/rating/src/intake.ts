@@ -1,0 +1,36 @@
+import type { FamilyTx } from '@keepsake/db'
+import { sql } from '@keepsake/db'
+import { bury, isGone } from '@keepsake/events'
+import { markStale } from './store.js'
+
+/** The consumer group, and the kind of its tombstones. */
+export const GROUP = 'rating'
+const KIND = 'media'
+
+/** Marks items that were not erased. */
+export async function hear(tx: FamilyTx, mediaIds: readonly string[]): Promise<void> {
+  const there: string[] = []
+  for (const id of [...new Set(mediaIds)].sort()) if (!(await isGone(tx, GROUP, KIND, id))) there.push(id)
+  await markStale(tx, there)
+}
+
+/** Erased items leave no row; their near duplicates are rated anew, for one of them may be the best now. */
+export async function erase(tx: FamilyTx, mediaIds: readonly string[]): Promise<void> {
+  await bury(tx, GROUP, KIND, mediaIds)
+  const left = await tx.many<{ mediaId: string }>(sql`
+    select media_id from rating.items where not media_id = any(${mediaIds}::uuid[]) and duplicate_group in (
+      select duplicate_group from rating.items where media_id = any(${mediaIds}::uuid[]) and duplicate_group is not null)`)
+  await tx.changed(sql`delete from rating.items where media_id = any(${mediaIds}::uuid[])`)
+  await tx.changed(sql`delete from rating.stale where media_id = any(${mediaIds}::uuid[])`)
+  await tx.changed(sql`update rating.families set moments_stale = true`)
+  await markStale(
+    tx,
+    left.map(row => row.mediaId),
+  )
+}
+
+/** The family is gone: nothing of it stays. */
+export async function eraseFamily(tx: FamilyTx): Promise<void> {
+  for (const table of [sql`rating.stale`, sql`rating.items`, sql`rating.families`])
+    await tx.changed(sql`delete from ${table}`)
+}

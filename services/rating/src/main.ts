@@ -1,0 +1,4 @@
+import { runMain } from '@keepsake/rpc'
+import { startRating } from './service.js'
+
+await runMain(startRating)

@@ -1,0 +1,30 @@
+import {
+  KeepsakeError,
+  RpcService,
+  runService,
+  type RpcDefinition,
+  type RpcHandlers,
+  type RunningService,
+} from '@keepsake/rpc'
+
+/** Starts a stand-in for another service that answers some of its methods; the others say UNIMPLEMENTED, by name. */
+export async function stubService<D extends RpcDefinition>(
+  name: string,
+  env: Record<string, string | undefined>,
+  definition: D,
+  handlers: Partial<RpcHandlers<D>>,
+): Promise<RunningService> {
+  class Stub {}
+  for (const method of Object.keys(definition)) {
+    const value =
+      handlers[method] ??
+      (() =>
+        Promise.reject(
+          new KeepsakeError({ code: 'INTERNAL', reason: 'NOT_STUBBED', message: `${method} is not stubbed` }),
+        ))
+    Object.defineProperty(Stub.prototype, method, { value, writable: true, configurable: true })
+  }
+  RpcService(definition)(Stub)
+  class StubModule {}
+  return runService({ name, env, module: { module: StubModule, controllers: [Stub] }, rpc: [definition] })
+}
