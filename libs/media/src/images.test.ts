@@ -46,12 +46,12 @@ describe('rendering a still', () => {
     async format => {
       const path = await file(
         `plain.${format}`,
-        await sampleImage(3000, 2000)
+        await sampleImage(2100, 1400)
           .toFormat(format, { effort: format === 'avif' ? 0 : 1 })
           .toBuffer(),
       )
       const rendered = await media.renderImage({ source: path })
-      expect(rendered).toMatchObject({ format, width: 3000, height: 2000, pages: 1, flawed: false })
+      expect(rendered).toMatchObject({ format, width: 2100, height: 1400, pages: 1, flawed: false })
       expect(rendered.preview).toMatchObject({ width: 2048, height: 1365, contentType: 'image/webp' })
       expect(rendered.thumbnail).toMatchObject({ width: 480, height: 320 })
       expect(rendered.blurhash.length).toBeGreaterThan(20)
@@ -138,10 +138,10 @@ describe('rendering a still', () => {
   })
 
   test('a large decode crosses whole, and small ones are not enlarged', async () => {
-    const path = await file('large.png', await sampleImage(3000, 2000).png().toBuffer())
+    const path = await file('large.png', await sampleImage(1500, 1000).png().toBuffer())
     const whole = await media.decodeRgb(path)
-    expect(Buffer.compare(whole.data, samplePixels(3000, 2000))).toBe(0)
-    expect(await media.decodeRgb(path, { maxSide: 300 })).toMatchObject({ width: 300, height: 200, fullWidth: 3000 })
+    expect(Buffer.compare(whole.data, samplePixels(1500, 1000))).toBe(0)
+    expect(await media.decodeRgb(path, { maxSide: 300 })).toMatchObject({ width: 300, height: 200, fullWidth: 1500 })
     const tiny = await file('tiny.png', await sampleImage(5, 4).png().toBuffer())
     expect(await media.decodeRgb(tiny, { maxSide: 300 })).toMatchObject({ width: 5, height: 4 })
     const rendered = await media.renderImage({ source: { data: samplePixels(200, 100), width: 200, height: 100 } })
@@ -226,24 +226,24 @@ describe('live photos', () => {
 
 describe('children', () => {
   test('a killed child costs nothing: its job runs again', async () => {
-    const path = await file('slow.avif', await sampleImage(2500, 2000).avif({ effort: 0 }).toBuffer())
+    const path = await file('slow.avif', await sampleImage(1600, 1200).avif({ effort: 0 }).toBuffer())
     const job = media.renderImage({ source: path })
     const child = await until(() => media.children().find(one => one.busy), { deadlineMs: 5000 })
     process.kill(child?.pid ?? 0, 'SIGKILL')
-    expect(await job).toMatchObject({ width: 2500 })
+    expect(await job).toMatchObject({ width: 1600 })
   })
 
   test('a job out of time fails with its code, and the next one is fine', async () => {
-    const path = await file('late.avif', await sampleImage(3000, 2500).avif({ effort: 0 }).toBuffer())
+    const path = await file('late.avif', await sampleImage(1600, 1200).avif({ effort: 0 }).toBuffer())
     await expect(media.renderImage({ source: path }, { timeoutMs: 20 })).rejects.toMatchObject({
       reason: 'TOO_LONG_TO_DECODE',
       retryable: true,
     })
-    expect(await media.probeImage(path)).toMatchObject({ width: 3000 })
+    expect(await media.probeImage(path)).toMatchObject({ width: 1600 })
   })
 
   test('a job can be cancelled while it runs and while it waits', async () => {
-    const path = await file('cancel.avif', await sampleImage(3000, 2500).avif({ effort: 0 }).toBuffer())
+    const path = await file('cancel.avif', await sampleImage(1600, 1200).avif({ effort: 0 }).toBuffer())
     const stop = new AbortController()
     const work = () => media.renderImage({ source: path }, { signal: stop.signal })
     const outcomes = Promise.allSettled([work(), work()])
