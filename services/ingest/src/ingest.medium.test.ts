@@ -141,7 +141,7 @@ describe('a crash', () => {
       await own.startWork()
       await own.settled()
       for (const id of ids) {
-        expect(await own.item(id)).toMatchObject({ state: 'ready', version: 1 })
+        expect(await own.item(id)).toMatchObject({ state: 'ready', version: 2 })
         const said = await own.database.rows(
           "select 1 from events.outbox where topic = 'media.ingested' and key = $1",
           [id],
@@ -231,7 +231,7 @@ describe('work', () => {
     const again = ids.get('text') ?? ''
     await retryMedia(h.context, again, h.call())
     await h.settled()
-    expect(await h.item(again)).toMatchObject({ state: 'failed', version: 2 })
+    expect(await h.item(again)).toMatchObject({ state: 'failed', version: 4 })
     await expect(retryMedia(h.context, neighbour.mediaId, h.call())).rejects.toMatchObject({
       reason: 'MEDIA_NOT_FAILED',
     })
@@ -276,7 +276,7 @@ describe('work', () => {
     )
     await until(async () => (await h.item(mediaId)).rotation === 90, { deadlineMs: 30_000 })
     const item = await h.item(mediaId)
-    expect(item).toMatchObject({ state: 'ready', width: 400, height: 600, version: 2 })
+    expect(item).toMatchObject({ state: 'ready', width: 400, height: 600, version: 3 })
     const thumbnail = await sharp(await read(h, item.thumbnailKey)).metadata()
     expect(thumbnail.height).toBeGreaterThan(thumbnail.width)
   })
@@ -295,7 +295,7 @@ describe('work', () => {
       await own.db.family(own.familyId, tx => publish(tx, FamilyChanged, { version: 2, what: 'settings' }))
       await until(async () => (await own.item(guessed.mediaId)).taken?.offsetMinutes === 540, { deadlineMs: 30_000 })
       expect((await own.item(guessed.mediaId)).taken?.at).toEqual(new Date('2019-07-21T02:04:22Z'))
-      expect(await own.item(sure.mediaId)).toMatchObject({ version: 1, taken: { offsetMinutes: 120 } })
+      expect(await own.item(sure.mediaId)).toMatchObject({ version: 2, taken: { offsetMinutes: 120 } })
     } finally {
       await own.close()
     }

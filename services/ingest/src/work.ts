@@ -107,10 +107,9 @@ export async function turnItem(
   return async tx => {
     const now = await findItem(tx, mediaId, true)
     if (!now || now.version !== item.version) throw new Error('the item changed while it was turned: again')
-    const { version } = await tx.one<{ version: number }>(sql`
-      update ingest.media set version = version + 1, rotation = ${rotation}
-      where family_id = ${tx.familyId} and id = ${mediaId} returning version`)
-    await makeReady(deps, tx, { ...item, version }, result, settings)
+    await tx.changed(sql`
+      update ingest.media set rotation = ${rotation} where family_id = ${tx.familyId} and id = ${mediaId}`)
+    await makeReady(deps, tx, item, result, settings)
   }
 }
 
@@ -128,8 +127,9 @@ async function makeReady(
   }
   if (now.version !== item.version) return
   const { keys } = result
+  const version = now.version + 1 // every state has its own version: whoever has seen the pending item takes this one
   await tx.changed(sql`
-    update ingest.media set state = 'ready', failure_code = null, failure_message = null, kind = ${result.kind},
+    update ingest.media set state = 'ready', version = ${version}, failure_code = null, failure_message = null, kind = ${result.kind},
       content_type = ${result.contentType}, width = ${result.width}, height = ${result.height}, duration = ${result.duration},
       hash = ${result.hash}, embedded = ${sql.json(result.embedded)}, rendered = ${sql.json(result.rendered)},
       burst_id = ${result.embedded.facts.burstId}, thumbnail_key = ${keys.thumbnail}, preview_key = ${keys.preview},
@@ -143,16 +143,17 @@ async function makeReady(
     item.id,
     await describeItem(result.embedded, sidecars, origin, settings, deps.places, now.uploadedAt.getTime()),
   )
-  await publish(tx, MediaIngested, { mediaId: item.id, version: item.version, kind: result.kind })
+  await publish(tx, MediaIngested, { mediaId: item.id, version, kind: result.kind })
 }
 
 async function makeFailed(tx: FamilyTx, item: ItemRow, failure: { code: string; message: string }): Promise<void> {
   const now = await findItem(tx, item.id, true)
   if (!now || now.version !== item.version) return
+  const version = now.version + 1
   await tx.changed(sql`
-    update ingest.media set state = 'failed', failure_code = ${failure.code}, failure_message = ${failure.message}, changed_at = now()
+    update ingest.media set state = 'failed', version = ${version}, failure_code = ${failure.code}, failure_message = ${failure.message}, changed_at = now()
     where family_id = ${tx.familyId} and id = ${item.id}`)
-  await publish(tx, MediaFailed, { mediaId: item.id, version: item.version, code: failure.code })
+  await publish(tx, MediaFailed, { mediaId: item.id, version, code: failure.code })
 }
 
 /** The state that an error leaves the item in; undefined when trying again may help. */
