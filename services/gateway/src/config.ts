@@ -24,6 +24,13 @@ export const gatewayConfig = z.object({
     min: 1,
     max: 1024 ** 4,
   }),
+  KEEPSAKE_UPLOAD_PART_BYTES: number({
+    help: 'A body that is still arriving is kept in parts of this size: what a gateway that dies can lose.',
+    unit: 'bytes',
+    default: 32 * 1024 ** 2,
+    min: 64 * 1024,
+    max: 1024 ** 3,
+  }),
   KEEPSAKE_RATE_PER_ADDRESS: number({
     help: 'Requests a second that one remote address may make; ten seconds’ worth may come at once. 0: no limit.',
     unit: 'requests/s',

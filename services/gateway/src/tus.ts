@@ -15,8 +15,6 @@ const extensions = 'creation,creation-with-upload,checksum,termination,expiratio
 const checksums = ['sha1', 'sha256', 'md5'] as const
 const bytesType = 'application/offset+octet-stream'
 
-/** A gateway that dies loses at most this much of a body that is still arriving, in bytes. */
-const partBytes = 32 * 1024 * 1024
 // The lease on an upload must not run out while a slow client's bytes arrive: the part ends so long before it, in milliseconds.
 const leaseMarginMs = 5000
 // A finished upload is hashed and composed before it is answered: about 2 s for 1 GB.
@@ -154,7 +152,7 @@ async function receive(
     const part = await ingest.beginPart({ id: upload.id, offset }, { ...(await inTime(session)), idempotent: true })
     const until = Math.max(Date.now() + 1000, (part.leaseUntil?.getTime() ?? Infinity) - leaseMarginMs)
     // With a checksum the whole body is one part: nothing is kept before it is proved.
-    const most = checksum === undefined ? Math.min(partBytes, part.remaining) : part.remaining
+    const most = checksum === undefined ? Math.min(edge.config.KEEPSAKE_UPLOAD_PART_BYTES, part.remaining) : part.remaining
     const hash = checksum === undefined ? undefined : createHash(checksum.algorithm)
     let written: number
     try {
