@@ -11,7 +11,19 @@ if ((await modified(target)) < Math.max(await modified(source), await modified(n
   const text = await readFile(source, 'utf8')
   let wasm
   const { error, stderr } = await asc.main(
-    ['film.ts', '--outFile', 'film.wasm', '--runtime', 'stub', '--enable', 'simd', '-O3', '--noAssert', '--initialMemory', '1'],
+    [
+      'film.ts',
+      '--outFile',
+      'film.wasm',
+      '--runtime',
+      'stub',
+      '--enable',
+      'simd',
+      '-O3',
+      '--noAssert',
+      '--initialMemory',
+      '1',
+    ],
     {
       readFile: name => (name === 'film.ts' ? text : null),
       writeFile: (name, contents) => void (name === 'film.wasm' && (wasm = contents)),

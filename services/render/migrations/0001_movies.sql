@@ -24,7 +24,6 @@ create table render.movies (
   storyboard     jsonb,                      -- of the film that is stored, or of the one being made while there is none
   rejected       jsonb not null default '[]',
   film           int,                        -- generation of the stored film; null: there is none
-  withheld       boolean not null default false, -- from everyone but parents, until it is made again
   created_by     uuid not null,
   created_at     timestamptz not null default now(),
   primary key (family_id, id)

@@ -108,22 +108,26 @@ function writeBar(bar: Bar): void {
     add('piano', at + (eighth * beatS) / 2, beatS * 0.9, pitch(spec, degree + k), 0.45 + accent)
   }
   if (bar.bar % 2 === 1 || energy > 1) {
-    for (let q = 0; q < beats; q++) if (random() < 0.55) add('bell', at + q * beatS, beatS, pitch(spec, degree + (motif[q] ?? 0), 1), 0.4)
+    for (let q = 0; q < beats; q++)
+      if (random() < 0.55) add('bell', at + q * beatS, beatS, pitch(spec, degree + (motif[q] ?? 0), 1), 0.4)
   }
   if (energy > 0) {
-    for (let q = 0; q < beats; q += 2) add('bass', at + q * beatS, Math.min(2, beats - q) * beatS * 0.95, pitch(spec, degree, -2), q === 0 ? 0.75 : 0.6)
+    for (let q = 0; q < beats; q += 2)
+      add('bass', at + q * beatS, Math.min(2, beats - q) * beatS * 0.95, pitch(spec, degree, -2), q === 0 ? 0.75 : 0.6)
     writeDrums(bar)
   }
   if (energy > 1) {
     for (let eighth = 0; eighth < beats * 2; eighth++) {
-      if (random() < 0.5) add('pluck', at + (eighth * beatS) / 2, beatS * 0.5, pitch(spec, degree + (motif[eighth % 8] ?? 0), 1), 0.5)
+      if (random() < 0.5)
+        add('pluck', at + (eighth * beatS) / 2, beatS * 0.5, pitch(spec, degree + (motif[eighth % 8] ?? 0), 1), 0.5)
     }
   }
 }
 
 function writeDrums({ spec, add, at, beats, beatS }: Bar): void {
   if (spec.drums === 'none') {
-    for (let eighth = 0; eighth < beats * 2; eighth++) add('shaker', at + (eighth * beatS) / 2, 0.06, 0, eighth % 2 === 0 ? 0.22 : 0.14)
+    for (let eighth = 0; eighth < beats * 2; eighth++)
+      add('shaker', at + (eighth * beatS) / 2, 0.06, 0, eighth % 2 === 0 ? 0.22 : 0.14)
     return
   }
   for (let q = 0; q < beats; q++) {
@@ -131,7 +135,8 @@ function writeDrums({ spec, add, at, beats, beatS }: Bar): void {
     if (spec.drums === 'four' || q % 2 === 0) add('kick', t, 0.28, 36, spec.drums === 'brushed' ? 0.6 : 0.8)
     if (spec.drums === 'toms') add('tom', t + beatS / 2, 0.25, q % 2 === 0 ? 45 : 41, 0.5)
     else if (q % 2 === 1) add('snare', t, 0.2, 38, spec.drums === 'brushed' ? 0.35 : 0.55)
-    for (let half = 0; half < 2; half++) add(half === 0 ? 'hat' : 'shaker', t + (half * beatS) / 2, 0.06, 42, half === 0 ? 0.42 : 0.3)
+    for (let half = 0; half < 2; half++)
+      add(half === 0 ? 'hat' : 'shaker', t + (half * beatS) / 2, 0.06, 42, half === 0 ? 0.42 : 0.3)
   }
 }
 

@@ -62,7 +62,10 @@ export class Compositor {
     this.frame = this.kernel.picture(width, height)
     this.other = this.kernel.picture(width, height)
     this.black = this.kernel.picture(width, height)
-    this.kernel.bytes(this.black).fill(16, 0, width * height).fill(128, width * height)
+    this.kernel
+      .bytes(this.black)
+      .fill(16, 0, width * height)
+      .fill(128, width * height)
   }
 
   /** All frames of one slot, its fade from the slot before included. The bytes are good until the next frame is asked for. */
@@ -82,7 +85,8 @@ export class Compositor {
         this.kernel.blend(this.other, this.frame, this.frame, Math.round((256 * (k + 0.5)) / slot.transition.frames))
       }
       const dark = k - (slot.frames - slot.fadeOutFrames)
-      if (dark >= 0) this.kernel.blend(this.frame, this.black, this.frame, Math.round((256 * (dark + 1)) / slot.fadeOutFrames))
+      if (dark >= 0)
+        this.kernel.blend(this.frame, this.black, this.frame, Math.round((256 * (dark + 1)) / slot.fadeOutFrames))
       yield this.kernel.bytes(this.frame)
     }
   }
@@ -277,7 +281,8 @@ export class Compositor {
   }
 
   private toPlanes(rgb: Buffer, target: Yuv): void {
-    if (rgb.length !== target.width * target.height * 3) throw new Error(`${rgb.length} bytes are no ${target.width} x ${target.height} RGB`)
+    if (rgb.length !== target.width * target.height * 3)
+      throw new Error(`${rgb.length} bytes are no ${target.width} x ${target.height} RGB`)
     this.kernel.view(this.rgb, rgb.length).set(rgb)
     this.kernel.planesFromRgb(this.rgb, target)
   }

@@ -1,6 +1,15 @@
 import { Controller } from '@nestjs/common'
 import { Db, type FamilyTx } from '@keepsake/db'
-import { FacesDetected, FamilyChanged, MediaChanged, MediaIngested, MediaRemoved, OnEvent, OnEventWork, type EventContext } from '@keepsake/events'
+import {
+  FacesDetected,
+  FamilyChanged,
+  MediaChanged,
+  MediaIngested,
+  MediaRemoved,
+  OnEvent,
+  OnEventWork,
+  type EventContext,
+} from '@keepsake/events'
 import { makeAgain } from './movies.js'
 import { Peers } from './peers.js'
 import { carryOut, familyRemoved, itemsRemoved, judgeChanges, moviesWith, viewersChanged } from './withdraw.js'
@@ -27,13 +36,13 @@ export class RenderEvents {
   /** New bytes of an item that a film shows: a corrected rotation, a retry. */
   @OnEvent(MediaIngested)
   async ingested(e: MediaIngested, tx: FamilyTx): Promise<void> {
-    await makeAgain(tx, await moviesWith(tx, [e.mediaId]), 'facts')
+    await makeAgain(tx, await moviesWith(tx, [e.mediaId]), 'outdated')
   }
 
   /** Faces steer the framing: those of a turned picture lie elsewhere. */
   @OnEvent(FacesDetected)
   async faces(e: FacesDetected, tx: FamilyTx): Promise<void> {
-    await makeAgain(tx, await moviesWith(tx, [e.mediaId]), 'facts')
+    await makeAgain(tx, await moviesWith(tx, [e.mediaId]), 'outdated')
   }
 
   @OnEvent(FamilyChanged)

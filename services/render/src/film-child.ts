@@ -18,7 +18,10 @@ const POSTER_QUALITY = 85
 process.once('message', (job: FilmJob) => {
   void makeFilm(job).then(
     done => tell(done).then(() => process.exit(0)),
-    (error: unknown) => tell({ type: 'failed', message: error instanceof Error ? (error.stack ?? error.message) : String(error) }).then(() => process.exit(1)),
+    (error: unknown) =>
+      tell({ type: 'failed', message: error instanceof Error ? (error.stack ?? error.message) : String(error) }).then(
+        () => process.exit(1),
+      ),
   )
 })
 // The service is gone: nobody will take the film.
@@ -46,7 +49,11 @@ async function makeFilm(job: FilmJob): Promise<ChildMessage> {
       const file = cached ?? `${slot.hash}.mp4`
       if (!cached && !segments.some(s => s.file === file)) {
         const unfinished = `${slot.hash}.part`
-        await encodeSegment(counted(compositor.slot(i), () => progress(++frames)), board, unfinished)
+        await encodeSegment(
+          counted(compositor.slot(i), () => progress(++frames)),
+          board,
+          unfinished,
+        )
         await link(unfinished, file)
         await tell({ type: 'segment', hash: slot.hash, file: path.resolve(file) })
         rendered++
@@ -55,7 +62,9 @@ async function makeFilm(job: FilmJob): Promise<ChildMessage> {
       }
       segments.push({ file, startFrame: slot.startFrame })
     }
-    const best = board.slots.findIndex(s => board.posterFrame >= s.startFrame && board.posterFrame < s.startFrame + s.frames)
+    const best = board.slots.findIndex(
+      s => board.posterFrame >= s.startFrame && board.posterFrame < s.startFrame + s.frames,
+    )
     const poster = await compositor.still(best, board.posterFrame - (board.slots[best]?.startFrame ?? 0))
     await sharp(poster.rgb, { raw: { width: poster.width, height: poster.height, channels: 3 } })
       .jpeg({ quality: POSTER_QUALITY, mozjpeg: true })
@@ -106,7 +115,10 @@ async function* counted(frames: AsyncIterable<Uint8Array>, each: () => void): As
   }
 }
 
-async function soundOf(job: FilmJob, sourceOf: (picture: Picture) => string): Promise<{ sound: Stereo; measured: { lufs: number; truePeakDb: number } }> {
+async function soundOf(
+  job: FilmJob,
+  sourceOf: (picture: Picture) => string,
+): Promise<{ sound: Stereo; measured: { lufs: number; truePeakDb: number } }> {
   const { board } = job
   const seconds = durationS(board)
   const music = board.music ? synthesise(compose(board.mood, seconds, board.seed)) : undefined

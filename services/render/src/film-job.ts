@@ -13,7 +13,8 @@ export interface FilmJob {
 }
 
 /** Key of a picture in `FilmJob.sources`. */
-export const pictureKey = (picture: { mediaId: string; rendition: string }): string => `${picture.mediaId}/${picture.rendition}`
+export const pictureKey = (picture: { mediaId: string; rendition: string }): string =>
+  `${picture.mediaId}/${picture.rendition}`
 
 /** What the child says. */
 export type ChildMessage =
@@ -21,5 +22,15 @@ export type ChildMessage =
   | { type: 'progress'; share: number }
   /** A segment is complete on disk. */
   | { type: 'segment'; hash: string; file: string }
-  | { type: 'done'; movie: string; poster: string; rendered: number; reused: number; lufs: number; truePeakDb: number; cpuS: number; peakRssMiB: number }
+  | {
+      type: 'done'
+      movie: string
+      poster: string
+      rendered: number
+      reused: number
+      lufs: number
+      truePeakDb: number
+      cpuS: number
+      peakRssMiB: number
+    }
   | { type: 'failed'; message: string }

@@ -25,13 +25,28 @@ const plain = (picture: Picture): string => `${picture.mediaId}.${picture.rendit
 const source = (picture: Picture): string => path.join(folder, plain(picture))
 
 function planned(list: readonly PlanItem[], changes: { film?: FilmSize; music?: boolean } = {}): Storyboard {
-  const plan = planMovie({ items: list, from: '2026-08-01', to: '2026-08-31', locale: 'en', mood: 'uplifting', film: { width: 640, height: 360 }, music: true, seed: 1, ...changes })
+  const plan = planMovie({
+    items: list,
+    from: '2026-08-01',
+    to: '2026-08-31',
+    locale: 'en',
+    mood: 'uplifting',
+    film: { width: 640, height: 360 },
+    music: true,
+    seed: 1,
+    ...changes,
+  })
   if (plan.status !== 'planned') throw new Error(plan.message)
   return plan.storyboard
 }
 
 /** Keeps segments and the film in the test's folder. */
-async function make(what: Storyboard, name: string, known: ReadonlyMap<string, string>, signal?: AbortSignal): Promise<FinishedFilm> {
+async function make(
+  what: Storyboard,
+  name: string,
+  known: ReadonlyMap<string, string>,
+  signal?: AbortSignal,
+): Promise<FinishedFilm> {
   return makeFilm({
     board: what,
     source,
@@ -61,14 +76,32 @@ beforeAll(async () => {
   ] as const
   items = Array.from({ length: 12 }, (_, n) => {
     const [width, height] = shapes[n % 4] ?? shapes[0]
-    if (n === 4) return testItem(n, { kind: 'video', width: 640, height: 360, video: { durationS: 4, faces: [{ atS: 2.5, size: 0.3, smile: 0.9, weight: 1 }], loudness: [], motion: [] } })
-    if (n === 9) return testItem(n, { kind: 'video', width: 360, height: 640, video: { durationS: 3, faces: [], loudness: [], motion: [] } })
+    if (n === 4)
+      return testItem(n, {
+        kind: 'video',
+        width: 640,
+        height: 360,
+        video: { durationS: 4, faces: [{ atS: 2.5, size: 0.3, smile: 0.9, weight: 1 }], loudness: [], motion: [] },
+      })
+    if (n === 9)
+      return testItem(n, {
+        kind: 'video',
+        width: 360,
+        height: 640,
+        video: { durationS: 3, faces: [], loudness: [], motion: [] },
+      })
     return testItem(n, { width, height, faces: n % 3 === 0 ? [{ x: 0.6, y: 0.2, w: 0.15, h: 0.2, weight: 1 }] : [] })
   })
   for (const [n, item] of items.entries()) {
     await writeFile(path.join(folder, `${item.mediaId}.webp`), await testPicture(item.width, item.height, n))
     if (item.kind === 'video') {
-      await testClip(path.join(folder, `${item.mediaId}.mp4`), { width: item.width, height: item.height, seconds: item.video?.durationS ?? 3, seed: n, ...(n === 4 ? { tone: 440 } : {}) })
+      await testClip(path.join(folder, `${item.mediaId}.mp4`), {
+        width: item.width,
+        height: item.height,
+        seconds: item.video?.durationS ?? 3,
+        seed: n,
+        ...(n === 4 ? { tone: 440 } : {}),
+      })
     }
   }
   // Plain names for the tests that read clips in this process; the film child makes its own links.
@@ -90,13 +123,19 @@ async function expectedPicture(slot: Slot): Promise<{ luma: Uint8Array; width: n
   const left = Math.round(rect.x * w)
   const top = Math.round(rect.y * h)
   const { data } = await sharp(source(slot.picture))
-    .extract({ left, top, width: Math.min(w - left, Math.round(rect.w * w)), height: Math.min(h - top, Math.round(rect.h * h)) })
+    .extract({
+      left,
+      top,
+      width: Math.min(w - left, Math.round(rect.w * w)),
+      height: Math.min(h - top, Math.round(rect.h * h)),
+    })
     .resize(width, height, { fit: 'fill' })
     .removeAlpha()
     .raw()
     .toBuffer({ resolveWithObject: true })
   const luma = new Uint8Array(width * height)
-  for (let i = 0; i < luma.length; i++) luma[i] = 16 + 0.1826 * data[i * 3]! + 0.6142 * data[i * 3 + 1]! + 0.062 * data[i * 3 + 2]!
+  for (let i = 0; i < luma.length; i++)
+    luma[i] = 16 + 0.1826 * data[i * 3]! + 0.6142 * data[i * 3 + 1]! + 0.062 * data[i * 3 + 2]!
   return { luma, width, height }
 }
 
@@ -140,7 +179,21 @@ describe('a film of ten photos and two videos', () => {
   })
 
   test('plays everywhere: H.264 High, yuv420p, BT.709 limited, AAC 48 kHz stereo, index at the front', async () => {
-    expect(decoded.stream).toEqual({ codec: 'h264', profile: 100, pixels: 'yuv420p', range: 'tv', space: 'bt709', primaries: 'bt709', transfer: 'bt709', fps: 30, width: 640, height: 360, audioCodec: 'aac', sampleRate: 48_000, channels: 2 })
+    expect(decoded.stream).toEqual({
+      codec: 'h264',
+      profile: 100,
+      pixels: 'yuv420p',
+      range: 'tv',
+      space: 'bt709',
+      primaries: 'bt709',
+      transfer: 'bt709',
+      fps: 30,
+      width: 640,
+      height: 360,
+      audioCodec: 'aac',
+      sampleRate: 48_000,
+      channels: 2,
+    })
     const bytes = await readFile(path.join(folder, 'film.mp4'))
     expect(bytes.indexOf('moov')).toBeGreaterThan(0)
     expect(bytes.indexOf('moov')).toBeLessThan(bytes.indexOf('mdat'))
@@ -207,14 +260,21 @@ test('a source that cannot be read fails the film with a reason and leaves no fi
 }, 60_000)
 
 test('without music a film of silent items is silent and still valid', async () => {
-  const silent = planned(items.filter(i => i.kind === 'photo'), { music: false, film: { width: 360, height: 360 } })
+  const silent = planned(
+    items.filter(i => i.kind === 'photo'),
+    { music: false, film: { width: 360, height: 360 } },
+  )
   await make(silent, 'silent', new Map())
   const quiet = await decodeFilm(path.join(folder, 'silent.mp4'))
   expect([quiet.width, quiet.height, quiet.frames]).toEqual([360, 360, silent.frames])
   expect(quiet.lufs).toBe(-70)
 }, 60_000)
 
-function crop(plane: Uint8Array, stride: number, panel: { x: number; y: number; width: number; height: number }): Uint8Array {
+function crop(
+  plane: Uint8Array,
+  stride: number,
+  panel: { x: number; y: number; width: number; height: number },
+): Uint8Array {
   const out = new Uint8Array(panel.width * panel.height)
   for (let y = 0; y < panel.height; y++) {
     const from = (panel.y + y) * stride + panel.x

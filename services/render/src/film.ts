@@ -90,7 +90,9 @@ async function runChild(job: FilmJob, request: FilmRequest): Promise<FinishedFil
     await Promise.all(handled)
     request.signal?.throwIfAborted()
     if (done) return done
-    throw new Error(failure ?? `the film process ended with ${signal ?? `status ${code}`}${noise ? `: ${noise.trim()}` : ''}`)
+    throw new Error(
+      failure ?? `the film process ended with ${signal ?? `status ${code}`}${noise ? `: ${noise.trim()}` : ''}`,
+    )
   } finally {
     clearTimeout(timer)
     request.signal?.removeEventListener('abort', kill)

@@ -10,7 +10,9 @@ export async function emptyGarbage(db: Db, crossing: Crossing, objects: ObjectSt
   for (const { familyId, prefix } of rows) {
     if (prefix.endsWith('/')) await objects.removePrefix(prefix)
     else await objects.remove(prefix)
-    await db.family(familyId, tx => tx.changed(sql`delete from render.garbage where family_id = ${tx.familyId} and prefix = ${prefix}`))
+    await db.family(familyId, tx =>
+      tx.changed(sql`delete from render.garbage where family_id = ${tx.familyId} and prefix = ${prefix}`),
+    )
   }
   return rows.length
 }

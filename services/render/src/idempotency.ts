@@ -43,5 +43,7 @@ export async function once<Request, Response>(
 
 /** Clients repeat a call within minutes; records older than two days are forgotten. */
 export function forgetOldCalls(db: Db): Promise<number> {
-  return db.system('forget answers of old calls', tx => tx.changed(sql`delete from render.idempotency where at < now() - interval '2 days'`))
+  return db.system('forget answers of old calls', tx =>
+    tx.changed(sql`delete from render.idempotency where at < now() - interval '2 days'`),
+  )
 }

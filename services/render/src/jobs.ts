@@ -75,7 +75,9 @@ export function releaseJob(db: Db, job: Job): Promise<void> {
 
 /** The job is done; part of the transaction that says how it ended. */
 export async function endJob(tx: FamilyTx, job: Job): Promise<void> {
-  await tx.changed(sql`delete from render.jobs where family_id = ${tx.familyId} and movie_id = ${job.movieId} and lease = ${job.lease}`)
+  await tx.changed(
+    sql`delete from render.jobs where family_id = ${tx.familyId} and movie_id = ${job.movieId} and lease = ${job.lease}`,
+  )
 }
 
 /** The attempt failed: tried again after a pause, or given up for good. */

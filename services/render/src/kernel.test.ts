@@ -8,12 +8,26 @@ const noise = (length: number, seed: number): Uint8Array => {
   return Uint8Array.from({ length }, () => Math.floor(random() * 256))
 }
 
-function reference(bytes: Uint8Array, width: number, height: number, window: { x: number; y: number; w: number; h: number }, tw: number, th: number): Uint8Array {
+function reference(
+  bytes: Uint8Array,
+  width: number,
+  height: number,
+  window: { x: number; y: number; w: number; h: number },
+  tw: number,
+  th: number,
+): Uint8Array {
   const out: number[] = []
   let at = 0
   for (const s of [1, 2, 2]) {
     const plane = { bytes: bytes.subarray(at, at + (width * height) / (s * s)), width: width / s, height: height / s }
-    out.push(...resampleReference(plane, { x: window.x / s, y: window.y / s, w: window.w / s, h: window.h / s }, tw / s, th / s).bytes)
+    out.push(
+      ...resampleReference(
+        plane,
+        { x: window.x / s, y: window.y / s, w: window.w / s, h: window.h / s },
+        tw / s,
+        th / s,
+      ).bytes,
+    )
     at += plane.bytes.length
   }
   return Uint8Array.from(out)
@@ -36,7 +50,9 @@ test.each([
 
 test('a step that the kernel cannot take is refused, not drawn wrongly', () => {
   const kernel = new Kernel(64)
-  expect(() => kernel.resample(kernel.picture(128, 64), { x: 0, y: 0, w: 128, h: 64 }, kernel.picture(64, 64))).toThrow(RangeError)
+  expect(() => kernel.resample(kernel.picture(128, 64), { x: 0, y: 0, w: 128, h: 64 }, kernel.picture(64, 64))).toThrow(
+    RangeError,
+  )
 })
 
 test('fades, layers and colour conversion equal the plain code to the byte', () => {
@@ -77,7 +93,9 @@ test('a moving dot is drawn where it should be: sub-pixel error under 0.02 px, n
   const source = kernel.picture(768, 432)
   const target = kernel.picture(640, 360)
   const bytes = new Uint8Array(yuvBytes(768, 432)).fill(128)
-  for (let y = 0; y < 432; y++) for (let x = 0; x < 768; x++) bytes[y * 768 + x] = 16 + 200 * Math.exp(-((x + 0.5 - 500) ** 2 + (y + 0.5 - 216) ** 2) / 72)
+  for (let y = 0; y < 432; y++)
+    for (let x = 0; x < 768; x++)
+      bytes[y * 768 + x] = 16 + 200 * Math.exp(-((x + 0.5 - 500) ** 2 + (y + 0.5 - 216) ** 2) / 72)
   kernel.bytes(source).set(bytes)
   const errors: number[] = []
   let before = -Infinity

@@ -19,9 +19,31 @@ export interface Layer {
 
 interface Exports {
   memory: WebAssembly.Memory
-  resample(src: number, sourceStride: number, sourceRows: number, dst: number, dstStride: number, width: number, height: number, base: number, table: number, ring: number, ringStride: number, rowBase: number, rowWeights: number): void
+  resample(
+    src: number,
+    sourceStride: number,
+    sourceRows: number,
+    dst: number,
+    dstStride: number,
+    width: number,
+    height: number,
+    base: number,
+    table: number,
+    ring: number,
+    ringStride: number,
+    rowBase: number,
+    rowWeights: number,
+  ): void
   blend(a: number, b: number, dst: number, length: number, weight: number): void
-  overlay(dst: number, dstStride: number, colour: number, mask: number, width: number, height: number, opacity: number): void
+  overlay(
+    dst: number,
+    dstStride: number,
+    colour: number,
+    mask: number,
+    width: number,
+    height: number,
+    opacity: number,
+  ): void
   planes(rgb: number, width: number, height: number, dst: number): void
 }
 
@@ -38,7 +60,15 @@ export const yuvBytes = (width: number, height: number): number => (width * heig
 export class Kernel {
   private readonly wasm: Exports
   private top = PAGE
-  private readonly tables: { columns: number; rows: number; base: number; table: number; ring: number; rowBase: number; rowWeights: number }
+  private readonly tables: {
+    columns: number
+    rows: number
+    base: number
+    table: number
+    ring: number
+    rowBase: number
+    rowWeights: number
+  }
 
   /** `longest`: the longest side in pixels that `resample` will be asked to make. */
   constructor(longest: number) {
@@ -100,7 +130,12 @@ export class Kernel {
     let from = source.at
     let to = target.at
     for (const scale of [1, 2, 2]) {
-      const [sw, sh, tw, th] = [source.width / scale, source.height / scale, target.width / scale, target.height / scale]
+      const [sw, sh, tw, th] = [
+        source.width / scale,
+        source.height / scale,
+        target.width / scale,
+        target.height / scale,
+      ]
       this.fillTables(sw, tw, th, window.x / scale, window.y / scale, window.w / scale / tw, window.h / scale / th)
       const t = this.tables
       const ringStride = (Math.ceil(t.columns / 8) + 1) * 16
@@ -146,7 +181,15 @@ export class Kernel {
     }
   }
 
-  private fillTables(sourceWidth: number, width: number, height: number, x: number, y: number, stepX: number, stepY: number): void {
+  private fillTables(
+    sourceWidth: number,
+    width: number,
+    height: number,
+    x: number,
+    y: number,
+    stepX: number,
+    stepY: number,
+  ): void {
     if (stepX > MOST_STEP) throw new RangeError(`a step of ${stepX} source pixels is too large for the kernel`)
     const memory = this.wasm.memory.buffer
     const groups = Math.ceil(width / 8)

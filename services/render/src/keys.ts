@@ -8,7 +8,11 @@ export const filmPrefix = (familyId: string, movieId: string, generation: number
   `${moviePrefix(familyId, movieId)}${generation}/`
 
 /** The objects of one making. */
-export function movieKeys(familyId: string, movieId: string, generation: number): { movie: string; poster: string; chapters: string } {
+export function movieKeys(
+  familyId: string,
+  movieId: string,
+  generation: number,
+): { movie: string; poster: string; chapters: string } {
   const prefix = filmPrefix(familyId, movieId, generation)
   return { movie: `${prefix}movie.mp4`, poster: `${prefix}poster.jpg`, chapters: `${prefix}chapters.vtt` }
 }

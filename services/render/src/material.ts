@@ -59,7 +59,9 @@ export async function gatherMaterial(
   const [described, stored, faces, members] = await Promise.all([
     describe(peers, familyId, ids, signal),
     inBatches(ids, mediaIds => peers.ingest.getMedia({ mediaIds }, options).then(r => r.media)),
-    inBatches(ids, mediaIds => peers.face.getFaces({ mediaIds, embeddings: false, faceIds: [] }, options).then(r => r.items)),
+    inBatches(ids, mediaIds =>
+      peers.face.getFaces({ mediaIds, embeddings: false, faceIds: [] }, options).then(r => r.items),
+    ),
     membersFor(peers, familyId, audience, signal),
   ])
   const bytesOf = new Map(stored.map(m => [m.id, m]))
@@ -100,7 +102,12 @@ export async function gatherMaterial(
 }
 
 /** What the album knows of items, by id. Erased ones are not in it. */
-export async function describe(peers: Peers, familyId: string, ids: readonly string[], signal: AbortSignal): Promise<Map<string, DescribedMedia>> {
+export async function describe(
+  peers: Peers,
+  familyId: string,
+  ids: readonly string[],
+  signal: AbortSignal,
+): Promise<Map<string, DescribedMedia>> {
   const options = { familyId, deadlineMs: PEER_DEADLINE_MS, signal }
   const found = await inBatches(ids, mediaIds =>
     peers.album.describeMedia({ mediaIds, all: false, cursor: '' }, options).then(r => r.media),
@@ -109,7 +116,12 @@ export async function describe(peers: Peers, familyId: string, ids: readonly str
 }
 
 /** Members as viewers, where the audience cannot be judged without them. */
-export async function membersFor(peers: Peers, familyId: string, audience: Audience, signal: AbortSignal): Promise<Viewer[]> {
+export async function membersFor(
+  peers: Peers,
+  familyId: string,
+  audience: Audience,
+  signal: AbortSignal,
+): Promise<Viewer[]> {
   if (audience.kind === 'everyone' || audience.kind === 'parents') return []
   const { members } = await peers.family.listMembers({}, { familyId, deadlineMs: PEER_DEADLINE_MS, signal })
   return members.map(m => ({ id: m.id, role: m.role, groupIds: m.groupIds }))
@@ -141,7 +153,16 @@ function planItem(chosen: Chosen, facts: DescribedMedia, bytes: StoredMedia, fac
     faces: faces.flatMap((f): FramedFace[] => {
       if (!f.box) return []
       const { x, y, w, h } = f.box
-      return [{ x, y, w, h, weight: weightOf(f), ...(f.ranges.length > 0 ? { ranges: f.ranges.map(({ start, end }) => ({ start, end })) } : {}) }]
+      return [
+        {
+          x,
+          y,
+          w,
+          h,
+          weight: weightOf(f),
+          ...(f.ranges.length > 0 ? { ranges: f.ranges.map(({ start, end }) => ({ start, end })) } : {}),
+        },
+      ]
     }),
     rating: chosen.rating,
     reason: chosen.reason,
@@ -150,7 +171,9 @@ function planItem(chosen: Chosen, facts: DescribedMedia, bytes: StoredMedia, fac
       ? {
           video: {
             durationS: bytes.duration ?? 0,
-            faces: faces.flatMap(f => samples(f).map(atS => ({ atS, size: f.box?.h ?? 0, smile: f.smile, weight: weightOf(f) }))),
+            faces: faces.flatMap(f =>
+              samples(f).map(atS => ({ atS, size: f.box?.h ?? 0, smile: f.smile, weight: weightOf(f) })),
+            ),
             loudness: bytes.loudness.map(rms => (rms > 0 ? Math.max(-90, 20 * Math.log10(rms)) : -90)),
             motion: [],
           },
@@ -161,7 +184,10 @@ function planItem(chosen: Chosen, facts: DescribedMedia, bytes: StoredMedia, fac
 
 function samples(face: Face): number[] {
   return face.ranges.flatMap(({ start, end }) =>
-    Array.from({ length: Math.min(600, Math.floor((end - start) / FACE_SAMPLE_S) + 1) }, (_, i) => start + i * FACE_SAMPLE_S),
+    Array.from(
+      { length: Math.min(600, Math.floor((end - start) / FACE_SAMPLE_S) + 1) },
+      (_, i) => start + i * FACE_SAMPLE_S,
+    ),
   )
 }
 
@@ -172,7 +198,12 @@ function precisionOf(precision: string, source: string): DatePrecision {
   return precision === '' ? 'unknown' : 'time'
 }
 
-async function childName(peers: Peers, familyId: string, childId: string, signal: AbortSignal): Promise<string | undefined> {
+async function childName(
+  peers: Peers,
+  familyId: string,
+  childId: string,
+  signal: AbortSignal,
+): Promise<string | undefined> {
   const { children } = await peers.family.listChildren({}, { familyId, deadlineMs: PEER_DEADLINE_MS, signal })
   return children.find(c => c.id === childId)?.name
 }

@@ -46,7 +46,8 @@ function loudnessOf(sound: Stereo): number {
   const enough = Math.round(0.5 * SAMPLE_RATE)
   if (sound.left.length >= enough || sound.left.length === 0) return integratedLufs(sound)
   const times = Math.ceil(enough / sound.left.length)
-  const repeat = (c: Float32Array): Float32Array => Float32Array.from({ length: c.length * times }, (_, i) => c[i % c.length] ?? 0)
+  const repeat = (c: Float32Array): Float32Array =>
+    Float32Array.from({ length: c.length * times }, (_, i) => c[i % c.length] ?? 0)
   return integratedLufs({ left: repeat(sound.left), right: repeat(sound.right) })
 }
 

@@ -31,7 +31,6 @@ export interface MovieRow {
   storyboard: Storyboard | null
   rejected: { mediaId: string; reason: string }[]
   film: number | null
-  withheld: boolean
   createdAt: Date
 }
 

@@ -5,10 +5,27 @@ import path from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { unprotectedTables, type Db } from '@keepsake/db'
-import { FamilyChanged, MediaChanged, MediaIngested, MediaRemoved, PostgresLog, eventConsumer, publish } from '@keepsake/events'
+import {
+  FamilyChanged,
+  MediaChanged,
+  MediaIngested,
+  MediaRemoved,
+  PostgresLog,
+  eventConsumer,
+  publish,
+} from '@keepsake/events'
 import { openObjectStore } from '@keepsake/media'
 import { CreateMovieRequest, RenderServiceService, UpdateMovieRequest, type Movie } from '@keepsake/proto/render/v1'
-import { KeepsakeError, createClient, generateIdentityKeys, identityEnv, runService, ServiceIdentity, type Client, type RunningService } from '@keepsake/rpc'
+import {
+  KeepsakeError,
+  createClient,
+  generateIdentityKeys,
+  identityEnv,
+  runService,
+  ServiceIdentity,
+  type Client,
+  type RunningService,
+} from '@keepsake/rpc'
 import { testDatabase, until, type TestDatabase } from '@keepsake/testing'
 import { RenderModule } from './render.module.js'
 import { GROUP } from './segments.js'
@@ -28,22 +45,51 @@ let client: Client<typeof RenderServiceService>
 let db: Db
 
 /** Small films: this is about movies, not about pixels (film.test.ts is). */
-const SMALL = { '16:9': { width: 256, height: 144 }, '9:16': { width: 144, height: 256 }, '1:1': { width: 160, height: 160 } }
+const SMALL = {
+  '16:9': { width: 256, height: 144 },
+  '9:16': { width: 144, height: 256 },
+  '1:1': { width: 160, height: 160 },
+}
 
 const parent = { id: randomUUID(), role: 'parent' as const, groupIds: [] }
 const aunt = { id: randomUUID(), role: 'relative' as const, groupIds: [] }
 
-async function as(member: { id: string; role: 'parent' | 'relative'; groupIds: string[] }, familyId = family.id): Promise<{ identity: string; deadlineMs: number }> {
-  const identity = await identityOf('family').forPerson({ kind: 'member', accountId: member.id, familyId, memberId: member.id, role: member.role, groupIds: member.groupIds })
+async function as(
+  member: { id: string; role: 'parent' | 'relative'; groupIds: string[] },
+  familyId = family.id,
+): Promise<{ identity: string; deadlineMs: number }> {
+  const identity = await identityOf('family').forPerson({
+    kind: 'member',
+    accountId: member.id,
+    familyId,
+    memberId: member.id,
+    role: member.role,
+    groupIds: member.groupIds,
+  })
   return { identity, deadlineMs: 10_000 }
 }
 
 const wanted = (changes: Partial<CreateMovieRequest> = {}): CreateMovieRequest =>
-  CreateMovieRequest.fromPartial({ kind: 'one-second', from: new Date('2026-08-01T00:00:00Z'), to: new Date('2026-08-31T00:00:00Z'), length: 'short', aspect: '1:1', ...changes })
+  CreateMovieRequest.fromPartial({
+    kind: 'one-second',
+    from: new Date('2026-08-01T00:00:00Z'),
+    to: new Date('2026-08-31T00:00:00Z'),
+    length: 'short',
+    aspect: '1:1',
+    music: false,
+    ...changes,
+  })
 
 function startWorker(options: { leaseMs?: number; timeoutMs?: number } = {}): MovieWorker {
   const made = new MovieWorker(
-    { db, objects: objects(), peers: family.peers(), timeoutMs: options.timeoutMs ?? 60_000, temporary: path.join(folder, 'films'), sizes: SMALL },
+    {
+      db,
+      objects: objects(),
+      peers: family.peers(),
+      timeoutMs: options.timeoutMs ?? 60_000,
+      temporary: path.join(folder, 'films'),
+      sizes: SMALL,
+    },
     { films: 1, leaseMs: options.leaseMs ?? 3_000, segmentDays: 30, random: () => 0 },
   )
   made.start()
@@ -78,10 +124,13 @@ afterAll(async () => {
 
 afterEach(async () => {
   family.away = undefined
-  for (const item of family.items) Object.assign(item, { audience: { kind: 'everyone', ids: [] }, blocked: '', trashed: false })
+  for (const item of family.items)
+    Object.assign(item, { audience: { kind: 'everyone', ids: [] }, blocked: '', trashed: false })
   const { movies } = await client.listMovies({ cursor: '', limit: 100 }, await as(parent))
   for (const movie of movies) await client.deleteMovie({ movieId: movie.id }, await as(parent))
-  await until(async () => (await database.rows('select 1 from render.garbage')).length === 0, { what: 'the garbage to be gone' })
+  await until(async () => (await database.rows('select 1 from render.garbage')).length === 0, {
+    what: 'the garbage to be gone',
+  })
 })
 
 async function get(id: string, member: typeof parent | typeof aunt = parent): Promise<Movie> {
@@ -110,7 +159,11 @@ async function make(changes: Partial<CreateMovieRequest> = {}, publishIt = false
   return get(ready.id)
 }
 
-const reason = async (call: Promise<unknown>): Promise<string> => call.then(() => 'none', (e: unknown) => (e instanceof KeepsakeError ? e.reason : String(e)))
+const reason = async (call: Promise<unknown>): Promise<string> =>
+  call.then(
+    () => 'none',
+    (e: unknown) => (e instanceof KeepsakeError ? e.reason : String(e)),
+  )
 
 const shownIn = (movie: Movie): string[] => movie.storyboard.filter(s => s.kind === 'item').map(s => s.mediaId)
 const there = async (key: string): Promise<boolean> => (await objects().stat(key)) !== undefined
@@ -122,18 +175,33 @@ const filesBelow = async (prefix: string): Promise<string[]> => {
 
 describe('making a movie', () => {
   test('an order is queued at once, then planned, made and stored with poster and chapters', async () => {
-    const { movie: queued } = await client.createMovie(wanted({ title: 'Summer' }), await as(parent))
-    expect(queued).toMatchObject({ status: 'queued', title: 'Summer', published: false, movieKey: '', width: 720, height: 720 })
+    const { movie: queued } = await client.createMovie(wanted({ title: 'Summer', music: true }), await as(parent))
+    expect(queued).toMatchObject({
+      status: 'queued',
+      title: 'Summer',
+      published: false,
+      movieKey: '',
+      width: 720,
+      height: 720,
+    })
     const movie = await ended(queued?.id ?? '')
-    expect(movie).toMatchObject({ title: 'Summer', progress: 1, altText: 'Movie “Summer”: 11 photos, Aug 1, 2026 – Aug 11, 2026' })
+    expect(movie).toMatchObject({
+      title: 'Summer',
+      progress: 1,
+      altText: 'Movie “Summer”: 11 photos, Aug 1, 2026 – Aug 11, 2026',
+    })
     expect(shownIn(movie)).toEqual(family.items.map(i => i.id))
     const film = await objects().withFile(movie.movieKey, decodeFilm)
     expect(film.frames).toBe(Math.round(movie.duration * 30))
     expect(film.lufs).toBeGreaterThan(-15)
-    expect((await objects().withFile(movie.chaptersKey, file => readFile(file, 'utf8'))).startsWith('WEBVTT\n')).toBe(true)
+    expect((await objects().withFile(movie.chaptersKey, file => readFile(file, 'utf8'))).startsWith('WEBVTT\n')).toBe(
+      true,
+    )
     expect(await there(movie.posterKey)).toBe(true)
     expect(await readdir(path.join(folder, 'films'))).toEqual([])
-    const said = await database.rows<{ n: string }>(`select count(*) as n from events.outbox where topic = 'movie.changed'`)
+    const said = await database.rows<{ n: string }>(
+      `select count(*) as n from events.outbox where topic = 'movie.changed'`,
+    )
     expect(Number(said[0]?.n)).toBeGreaterThanOrEqual(3)
   }, 90_000)
 
@@ -158,7 +226,15 @@ describe('making a movie', () => {
   test('what cannot be made is refused with its reason', async () => {
     const parentCall = await as(parent)
     expect(await reason(client.createMovie(wanted({ kind: 'memory' }), parentCall))).toBe('MOVIE_KIND_UNSUPPORTED')
-    for (const wrong of [{ aspect: '4:3' }, { mood: 'gloomy' }, { length: '3' }, { length: 'x' }, { from: new Date('2027-01-01') }, { title: 'x'.repeat(500) }, { audienceKind: 'groups' }]) {
+    for (const wrong of [
+      { aspect: '4:3' },
+      { mood: 'gloomy' },
+      { length: '3' },
+      { length: 'x' },
+      { from: new Date('2027-01-01') },
+      { title: 'x'.repeat(500) },
+      { audienceKind: 'groups' },
+    ]) {
       expect(await reason(client.createMovie(wanted(wrong), parentCall))).toBe('INVALID_VALUE')
     }
     expect(await reason(client.createMovie(wanted(), await as(aunt)))).toBe('PARENT_REQUIRED')
@@ -169,7 +245,10 @@ describe('making a movie', () => {
     const { movie } = await client.createMovie(wanted({ mood: 'gentle' }), await as(parent))
     await client.cancelMovie({ movieId: movie?.id ?? '' }, await as(parent))
     expect(await get(movie?.id ?? '')).toMatchObject({ status: 'failed', statusCode: 'CANCELLED' })
-    await client.updateMovie(UpdateMovieRequest.fromPartial({ movieId: movie?.id ?? '', title: 'again' }), await as(parent))
+    await client.updateMovie(
+      UpdateMovieRequest.fromPartial({ movieId: movie?.id ?? '', title: 'again' }),
+      await as(parent),
+    )
     expect((await ended(movie?.id ?? '')).title).toBe('again')
     expect(await reason(client.cancelMovie({ movieId: movie?.id ?? '' }, await as(parent)))).toBe('MOVIE_NOT_RENDERING')
   }, 60_000)
@@ -177,7 +256,9 @@ describe('making a movie', () => {
   test('while a peer is away the movie waits; it is made when the peer is back', async () => {
     family.away = new KeepsakeError({ code: 'UNAVAILABLE', reason: 'AWAY', message: 'away', retryable: true })
     const { movie } = await client.createMovie(wanted(), await as(parent))
-    await until(async () => (await database.rows(`select 1 from render.jobs where attempts > 0 and lease is null`)).length === 1)
+    await until(
+      async () => (await database.rows(`select 1 from render.jobs where attempts > 0 and lease is null`)).length === 1,
+    )
     expect((await get(movie?.id ?? '')).status).toBe('queued')
     family.away = undefined
     await ended(movie?.id ?? '')
@@ -201,10 +282,13 @@ test('a film whose maker is gone is taken over and goes on from the finished seg
   await database.rows(`delete from render.segments`)
   const doomed = startWorker({ leaseMs: 1_000 })
   const { movie } = await client.createMovie(wanted(), await as(parent))
-  const before = await until(async () => {
-    const rows = await database.rows<{ hash: string }>(`select hash from render.segments`)
-    return rows.length >= 3 && rows.map(r => r.hash)
-  }, { deadlineMs: 30_000 })
+  const before = await until(
+    async () => {
+      const rows = await database.rows<{ hash: string }>(`select hash from render.segments`)
+      return rows.length >= 3 && rows.map(r => r.hash)
+    },
+    { deadlineMs: 30_000 },
+  )
   // As kill -9 leaves it: the lease stays behind, nobody renews it.
   await doomed.close()
   await database.rows(`update render.jobs set lease = gen_random_uuid(), lease_until = now() + interval '1 second'`)
@@ -222,7 +306,9 @@ describe('who sees a movie', () => {
     expect(await get(movie.id, aunt)).toMatchObject({ status: 'ready', published: true })
     await client.publishMovie({ movieId: movie.id, published: false }, await as(parent))
     expect(await reason(client.getMovie({ movieId: movie.id }, await as(aunt)))).toBe('MOVIE_NOT_FOUND')
-    expect(await reason(client.publishMovie({ movieId: movie.id, published: true }, await as(aunt)))).toBe('PARENT_REQUIRED')
+    expect(await reason(client.publishMovie({ movieId: movie.id, published: true }, await as(aunt)))).toBe(
+      'PARENT_REQUIRED',
+    )
   }, 60_000)
 
   test('another family finds nothing', async () => {
@@ -240,14 +326,14 @@ describe('who sees a movie', () => {
     if (secret) secret.audience = { kind: 'parents', ids: [] }
     expect(await reason(client.getMovie({ movieId: movie.id }, await as(aunt)))).toBe('MOVIE_NOT_FOUND')
     expect((await client.listMovies({ cursor: '', limit: 10 }, await as(aunt))).movies).toEqual([])
-    await db.family(family.id, tx => publish(tx, MediaChanged, { mediaIds: [secret?.id ?? ''], version: 2, what: ['audience'] }))
-    const again = await until(async () => {
-      const now = await get(movie.id, aunt)
-      return now.version > movie.version && now
-    }, { deadlineMs: 60_000 })
+    await db.family(family.id, tx =>
+      publish(tx, MediaChanged, { mediaIds: [secret?.id ?? ''], version: 2, what: ['audience'] }),
+    )
+    await until(async () => !(await there(movie.movieKey)), { what: 'links to the old film to be dead' })
+    await ended(movie.id)
+    const again = await get(movie.id, aunt)
     expect(shownIn(again)).not.toContain(secret?.id)
     expect(again.movieKey).not.toBe(movie.movieKey)
-    await until(async () => !(await there(movie.movieKey)), { what: 'the old film to be gone' })
   }, 90_000)
 
   test('a blocked item takes the film away from everyone at once, until it is made without it', async () => {
@@ -266,12 +352,17 @@ describe('changes', () => {
     const movie = await make({}, true)
     const moved = family.items[5]
     if (moved) moved.takenAt = new Date('2026-08-20T10:00:00Z')
-    await db.family(family.id, tx => publish(tx, MediaChanged, { mediaIds: [moved?.id ?? ''], version: 4, what: ['facts'] }))
+    await db.family(family.id, tx =>
+      publish(tx, MediaChanged, { mediaIds: [moved?.id ?? ''], version: 4, what: ['facts'] }),
+    )
     expect((await get(movie.id, aunt)).movieKey).toBe(movie.movieKey)
-    const again = await until(async () => {
-      const now = await get(movie.id)
-      return now.status === 'ready' && now.version > movie.version && now
-    }, { deadlineMs: 60_000 })
+    const again = await until(
+      async () => {
+        const now = await get(movie.id)
+        return now.status === 'ready' && now.version > movie.version && now
+      },
+      { deadlineMs: 60_000 },
+    )
     expect(again.storyboard.find(s => s.mediaId === moved?.id)?.text).toBe('Aug 20, 2026')
     expect(shownIn(again).at(-1)).toBe(moved?.id)
   }, 90_000)
@@ -281,11 +372,16 @@ describe('changes', () => {
     const turned = family.items[3]
     if (turned) turned.version++
     const before = new Set(movie.storyboard.map(s => s.hash))
-    await db.family(family.id, tx => publish(tx, MediaIngested, { mediaId: turned?.id ?? '', version: 2, kind: 'photo' }))
-    const again = await until(async () => {
-      const now = await get(movie.id)
-      return now.status === 'ready' && now.version > movie.version && now
-    }, { deadlineMs: 60_000 })
+    await db.family(family.id, tx =>
+      publish(tx, MediaIngested, { mediaId: turned?.id ?? '', version: 2, kind: 'photo' }),
+    )
+    const again = await until(
+      async () => {
+        const now = await get(movie.id)
+        return now.status === 'ready' && now.version > movie.version && now
+      },
+      { deadlineMs: 60_000 },
+    )
     expect(again.storyboard.filter(s => !before.has(s.hash))).toHaveLength(2)
   }, 90_000)
 
@@ -296,7 +392,9 @@ describe('changes', () => {
     const album = { familyId: family.id, deadlineMs: 10_000 }
     const asAlbum = createClient(RenderServiceService, running.address, identityOf('album'))
     expect((await asAlbum.countStored({ mediaIds: [id] }, album)).objects).toBeGreaterThan(3)
-    const segments = movie.storyboard.filter(s => s.mediaId === id).map(s => `families/${family.id}/movies/segments/${s.hash}.mp4`)
+    const segments = movie.storyboard
+      .filter(s => s.mediaId === id)
+      .map(s => `families/${family.id}/movies/segments/${s.hash}.mp4`)
     expect(await there(segments[0] ?? '')).toBe(true)
     family.items = family.items.filter(i => i.id !== id)
     await db.family(family.id, tx => publish(tx, MediaRemoved, { mediaIds: [id], version: 9, how: 'erased' }))
@@ -314,7 +412,9 @@ describe('changes', () => {
     const movie = await make({}, true)
     const trashed = family.items[0]
     if (trashed) trashed.trashed = true
-    await db.family(family.id, tx => publish(tx, MediaRemoved, { mediaIds: [trashed?.id ?? ''], version: 10, how: 'trashed' }))
+    await db.family(family.id, tx =>
+      publish(tx, MediaRemoved, { mediaIds: [trashed?.id ?? ''], version: 10, how: 'trashed' }),
+    )
     const rejected = await ended(movie.id, 'rejected')
     expect(rejected).toMatchObject({ statusCode: 'TOO_FEW_ITEMS', movieKey: '' })
     expect(await reason(client.getMovie({ movieId: movie.id }, await as(aunt)))).toBe('MOVIE_NOT_FOUND')

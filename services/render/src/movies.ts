@@ -88,7 +88,9 @@ export async function deleteMovie(tx: FamilyTx, call: Call, movieId: string): Pr
 export async function cancelMovie(tx: FamilyTx, call: Call, movieId: string): Promise<void> {
   requireParent(call)
   await lockMovie(tx, movieId)
-  const stopped = await tx.changed(sql`delete from render.jobs where family_id = ${tx.familyId} and movie_id = ${movieId}`)
+  const stopped = await tx.changed(
+    sql`delete from render.jobs where family_id = ${tx.familyId} and movie_id = ${movieId}`,
+  )
   if (stopped === 0) throw errors.nothingToCancel()
   const row = await tx.one<MovieRow>(sql`
     update render.movies set generation = generation + 1, version = version + 1, status = 'failed', status_code = ${statusCodes.cancelled},
@@ -100,7 +102,9 @@ export async function cancelMovie(tx: FamilyTx, call: Call, movieId: string): Pr
 
 /** The movie with its items, for whoever may see it; what he may not see does not exist. The caller still asks the album about the items. */
 export async function readMovie(tx: FamilyTx, call: Call, movieId: string): Promise<ReadMovie> {
-  const row = await tx.maybe<MovieRow>(sql`select * from render.movies where family_id = ${tx.familyId} and id = ${requireId(movieId)}`)
+  const row = await tx.maybe<MovieRow>(
+    sql`select * from render.movies where family_id = ${tx.familyId} and id = ${requireId(movieId)}`,
+  )
   if (!row || !isOpenTo(call, row)) throw errors.movieNotFound()
   return { movie: toProto(row, isParent(call)), mediaIds: itemsOf(row.storyboard) }
 }
@@ -116,11 +120,13 @@ export async function readMovies(
   const parent = isParent(call)
   const rows = await tx.many<MovieRow>(sql`
     select * from render.movies where family_id = ${tx.familyId} and (${page.cursor || null}::uuid is null or id < ${page.cursor || null}::uuid)
-      and (${parent} or (published and film is not null and not withheld))
+      and (${parent} or (published and film is not null))
     order by id desc limit ${limit + 1}`)
   const shown = rows.slice(0, limit)
   return {
-    movies: shown.filter(row => isOpenTo(call, row)).map(row => ({ movie: toProto(row, parent), mediaIds: itemsOf(row.storyboard) })),
+    movies: shown
+      .filter(row => isOpenTo(call, row))
+      .map(row => ({ movie: toProto(row, parent), mediaIds: itemsOf(row.storyboard) })),
     nextCursor: rows.length > limit ? (shown.at(-1)?.id ?? '') : '',
   }
 }
@@ -141,15 +147,20 @@ export function itemsOf(board: Storyboard | null): string[] {
   return board ? [...new Set(board.slots.flatMap(slot => slot.shows))] : []
 }
 
-/** Marks films that must not be shown as they are: gone at once for those concerned, and made again. */
-export async function makeAgain(tx: FamilyTx, movieIds: readonly string[], why: 'gone' | 'audience' | 'facts'): Promise<void> {
+/**
+ * Has films made again. An `unfit` one shows something that it may not: it is gone for everyone at once, with its bytes, so that no link that
+ * was handed out goes on working. An `outdated` one is shown until the new one is there.
+ */
+export async function makeAgain(tx: FamilyTx, movieIds: readonly string[], why: 'unfit' | 'outdated'): Promise<void> {
   for (const id of [...movieIds].sort()) {
-    const before = await tx.maybe<MovieRow>(sql`select * from render.movies where family_id = ${tx.familyId} and id = ${id} for update`)
+    const before = await tx.maybe<MovieRow>(
+      sql`select * from render.movies where family_id = ${tx.familyId} and id = ${id} for update`,
+    )
     if (!before) continue
-    if (why === 'gone') await discardFilm(tx, before)
+    if (why === 'unfit') await discardFilm(tx, before)
     const row = await tx.one<MovieRow>(sql`
       update render.movies set generation = generation + 1, version = version + 1, status = 'queued', status_code = null, status_message = null,
-        progress = 0, withheld = withheld or ${why === 'audience'}
+        progress = 0
       where family_id = ${tx.familyId} and id = ${id} returning *`)
     await enqueue(tx, row.id, row.generation, AGAIN_PAUSE_MS)
     await announce(tx, row)
@@ -173,8 +184,10 @@ function requireId(id: string): string {
 function requireAudience(request: CreateMovieRequest): Audience {
   const kind = request.audienceKind || 'everyone'
   const named = kind === 'groups' || kind === 'members'
-  if (!named && kind !== 'everyone' && kind !== 'parents') throw errors.invalid('audience', 'There is no such audience.')
-  if (named !== request.audienceIds.length > 0) throw errors.invalid('audience', 'Groups and members are named by their ids, others are not.')
+  if (!named && kind !== 'everyone' && kind !== 'parents')
+    throw errors.invalid('audience', 'There is no such audience.')
+  if (named !== request.audienceIds.length > 0)
+    throw errors.invalid('audience', 'Groups and members are named by their ids, others are not.')
   return { kind, ids: request.audienceIds }
 }
 
@@ -188,7 +201,9 @@ const isParent = (call: Call): boolean => viewerOf(call.caller).role === 'parent
 
 function isOpenTo(call: Call, row: MovieRow): boolean {
   if (isParent(call)) return true
-  return row.published && row.film !== null && !row.withheld && sees(viewerOf(call.caller), { kind: row.audienceKind, ids: row.audienceIds })
+  return (
+    row.published && row.film !== null && sees(viewerOf(call.caller), { kind: row.audienceKind, ids: row.audienceIds })
+  )
 }
 
 /** For relatives a movie that is being made again is still the finished one they know. */

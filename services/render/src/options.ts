@@ -11,11 +11,36 @@ export const renderOptions = z.object({
   KEEPSAKE_RATING_ADDRESS: text({ help: 'The rating service: which items to show, host:port.' }),
   KEEPSAKE_OBJECTS: text({ help: 'Where bytes are kept, for example file:///home/me/.keepsake/objects.' }),
   KEEPSAKE_OBJECTS_URL_KEY: optionalText({ help: 'Secret of signed URLs; render signs none.' }),
-  KEEPSAKE_RENDER_FILMS: number({ help: 'Films made at the same time; each takes up to 600 MiB and one to two cores.', default: 1, min: 0, max: 64 }),
-  KEEPSAKE_RENDER_TIMEOUT_MS: number({ help: 'A film that takes longer is given up.', unit: 'ms', default: 900_000, min: 1000, max: 86_400_000 }),
-  KEEPSAKE_RENDER_LEASE_MS: number({ help: 'How long a replica that makes a film may be silent before another goes on with it.', unit: 'ms', default: 15_000, min: 200, max: 3_600_000 }),
-  KEEPSAKE_RENDER_SEGMENT_DAYS: number({ help: 'How long encoded stretches that no film used are kept.', unit: 'days', default: 30, min: 1, max: 3650 }),
-  KEEPSAKE_RENDER_TEMPORARY: optionalText({ help: 'Folder for unfinished films. Default: the folder for temporary files of the system.' }),
+  KEEPSAKE_RENDER_FILMS: number({
+    help: 'Films made at the same time; each takes up to 600 MiB and one to two cores.',
+    default: 1,
+    min: 0,
+    max: 64,
+  }),
+  KEEPSAKE_RENDER_TIMEOUT_MS: number({
+    help: 'A film that takes longer is given up.',
+    unit: 'ms',
+    default: 900_000,
+    min: 1000,
+    max: 86_400_000,
+  }),
+  KEEPSAKE_RENDER_LEASE_MS: number({
+    help: 'How long a replica that makes a film may be silent before another goes on with it.',
+    unit: 'ms',
+    default: 15_000,
+    min: 200,
+    max: 3_600_000,
+  }),
+  KEEPSAKE_RENDER_SEGMENT_DAYS: number({
+    help: 'How long encoded stretches that no film used are kept.',
+    unit: 'days',
+    default: 30,
+    min: 1,
+    max: 3650,
+  }),
+  KEEPSAKE_RENDER_TEMPORARY: optionalText({
+    help: 'Folder for unfinished films. Default: the folder for temporary files of the system.',
+  }),
 })
 
 /** The checked options. */

@@ -8,8 +8,19 @@ import { ASPECTS, FPS, SIZES, type Storyboard } from './storyboard.js'
 import { testItem } from './testing/material.js'
 
 const face = fc
-  .record({ x: fc.double({ min: 0, max: 0.95, noNaN: true }), y: fc.double({ min: 0, max: 0.95, noNaN: true }), size: fc.double({ min: 0.02, max: 0.7, noNaN: true }), weight: fc.double({ min: 0.1, max: 3, noNaN: true }) })
-  .map(({ x, y, size, weight }): FramedFace => ({ x, y, w: Math.min(size, 1 - x), h: Math.min(size * 1.2, 1 - y), weight }))
+  .record({
+    x: fc.double({ min: 0, max: 0.95, noNaN: true }),
+    y: fc.double({ min: 0, max: 0.95, noNaN: true }),
+    size: fc.double({ min: 0.02, max: 0.7, noNaN: true }),
+    weight: fc.double({ min: 0.1, max: 3, noNaN: true }),
+  })
+  .map(({ x, y, size, weight }): FramedFace => ({
+    x,
+    y,
+    w: Math.min(size, 1 - x),
+    h: Math.min(size * 1.2, 1 - y),
+    weight,
+  }))
 
 const item = fc.record({
   kind: fc.constantFrom('photo' as const, 'video' as const, 'live' as const),
@@ -98,7 +109,8 @@ describe('every plan', () => {
     fc.assert(
       fc.property(request, r => {
         for (const slot of planned(r).slots) {
-          for (const u of [0, 0.5, 1]) expect(contains({ x: 0, y: 0, w: 1, h: 1 }, rectAt(slot.framing, u), 1e-9)).toBe(true)
+          for (const u of [0, 0.5, 1])
+            expect(contains({ x: 0, y: 0, w: 1, h: 1 }, rectAt(slot.framing, u), 1e-9)).toBe(true)
           const video = r.items.find(i => i.mediaId === slot.mediaId)?.video
           if (slot.inS !== undefined && video) expect(slot.inS).toBeLessThanOrEqual(Math.max(0, video.durationS - 1))
         }
@@ -119,21 +131,37 @@ describe('every plan', () => {
 
 test('the main face is always inside the picture shown, and no face is ever cut', () => {
   fc.assert(
-    fc.property(fc.integer({ min: 40, max: 8000 }), fc.integer({ min: 40, max: 8000 }), fc.array(face, { minLength: 1, maxLength: 6 }), fc.constantFrom(...ASPECTS), fc.constantFrom('in' as const, 'out' as const, 'none' as const), (width, height, faces, aspect, zoom) => {
-      const framing = frameItem({ width, height, faces, zoom }, SIZES[aspect])
-      const main = mainFace(faces)
-      for (const u of [0, 0.25, 0.5, 0.75, 1]) {
-        const rect = rectAt(framing, u)
-        if (main) expect(contains(rect, main, 3e-6)).toBe(true)
-        for (const f of faces) {
-          const outside = f.x >= rect.x + rect.w - 3e-6 || f.x + f.w <= rect.x + 3e-6 || f.y >= rect.y + rect.h - 3e-6 || f.y + f.h <= rect.y + 3e-6
-          expect(outside || contains(rect, f, 3e-6)).toBe(true)
+    fc.property(
+      fc.integer({ min: 40, max: 8000 }),
+      fc.integer({ min: 40, max: 8000 }),
+      fc.array(face, { minLength: 1, maxLength: 6 }),
+      fc.constantFrom(...ASPECTS),
+      fc.constantFrom('in' as const, 'out' as const, 'none' as const),
+      (width, height, faces, aspect, zoom) => {
+        const framing = frameItem({ width, height, faces, zoom }, SIZES[aspect])
+        const main = mainFace(faces)
+        for (const u of [0, 0.25, 0.5, 0.75, 1]) {
+          const rect = rectAt(framing, u)
+          if (main) expect(contains(rect, main, 3e-6)).toBe(true)
+          for (const f of faces) {
+            const outside =
+              f.x >= rect.x + rect.w - 3e-6 ||
+              f.x + f.w <= rect.x + 3e-6 ||
+              f.y >= rect.y + rect.h - 3e-6 ||
+              f.y + f.h <= rect.y + 3e-6
+            expect(outside || contains(rect, f, 3e-6)).toBe(true)
+          }
         }
-      }
-      const { panel } = framing
-      expect(panel.x >= 0 && panel.y >= 0 && panel.x + panel.width <= SIZES[aspect].width && panel.y + panel.height <= SIZES[aspect].height).toBe(true)
-      expect([panel.x % 2, panel.y % 2, panel.width % 2, panel.height % 2]).toEqual([0, 0, 0, 0])
-    }),
+        const { panel } = framing
+        expect(
+          panel.x >= 0 &&
+            panel.y >= 0 &&
+            panel.x + panel.width <= SIZES[aspect].width &&
+            panel.y + panel.height <= SIZES[aspect].height,
+        ).toBe(true)
+        expect([panel.x % 2, panel.y % 2, panel.width % 2, panel.height % 2]).toEqual([0, 0, 0, 0])
+      },
+    ),
     { numRuns: 500 },
   )
 })
@@ -147,7 +175,11 @@ test('a zoom is slow: at most 6 % over a slot, and it shows the same shape throu
 
 test('a portrait picture in a wide film is shown whole, over a soft copy of itself', () => {
   const framing = frameItem({ width: 1200, height: 1600, faces: [], zoom: 'none' }, SIZES['16:9'])
-  expect(framing).toMatchObject({ fit: 'panel', start: { x: 0, y: 0, w: 1, h: 1 }, panel: { width: 540, height: 720, x: 370, y: 0 } })
+  expect(framing).toMatchObject({
+    fit: 'panel',
+    start: { x: 0, y: 0, w: 1, h: 1 },
+    panel: { width: 540, height: 720, x: 370, y: 0 },
+  })
 })
 
 const tenDays = (count: number): PlanRequest => ({
@@ -162,13 +194,22 @@ const tenDays = (count: number): PlanRequest => ({
 })
 
 test('nine items make no movie, and the refusal says how many there are', () => {
-  expect(planMovie(tenDays(9))).toMatchObject({ status: 'rejected', code: 'TOO_FEW_ITEMS', eligible: 9, message: expect.stringContaining('9') as string })
+  expect(planMovie(tenDays(9))).toMatchObject({
+    status: 'rejected',
+    code: 'TOO_FEW_ITEMS',
+    eligible: 9,
+    message: expect.stringContaining('9') as string,
+  })
 })
 
 test('a month needs no month cards; a longer period has one for each month that holds something', () => {
   expect(planned(tenDays(12)).slots.filter(s => s.kind === 'month')).toHaveLength(0)
-  const items = Array.from({ length: 12 }, (_, n) => testItem(n, { takenAt: `2026-${String(4 + Math.floor(n / 4)).padStart(2, '0')}-10T10:00:00` }))
-  const cards = planned({ ...tenDays(12), items, from: '2026-04-01', to: '2026-06-30' }).slots.filter(s => s.kind === 'month')
+  const items = Array.from({ length: 12 }, (_, n) =>
+    testItem(n, { takenAt: `2026-${String(4 + Math.floor(n / 4)).padStart(2, '0')}-10T10:00:00` }),
+  )
+  const cards = planned({ ...tenDays(12), items, from: '2026-04-01', to: '2026-06-30' }).slots.filter(
+    s => s.kind === 'month',
+  )
   expect(cards.map(c => c.text?.lines[0]?.text)).toEqual(['April 2026', 'May 2026', 'June 2026'])
 })
 
@@ -176,7 +217,9 @@ test('titles, stamps and alternatives speak English and Japanese, and no finer t
   const board = planned({ ...tenDays(12), people: ['Hana', 'Yui'] })
   expect(board.title).toBe('August 2026')
   expect(board.altText).toBe('Movie “August 2026”: 12 photos, Aug 1, 2026 – Aug 12, 2026, with Hana and Yui')
-  const items = tenDays(12).items.map((i, n) => (n === 1 ? { ...i, precision: 'month' as const } : n === 2 ? { ...i, precision: 'unknown' as const } : i))
+  const items = tenDays(12).items.map((i, n) =>
+    n === 1 ? { ...i, precision: 'month' as const } : n === 2 ? { ...i, precision: 'unknown' as const } : i,
+  )
   const ja = planned({ ...tenDays(12), items, locale: 'ja', title: '夏の思い出' })
   expect(ja.slots.slice(1, 4).map(s => s.text?.lines[0]?.text)).toEqual(['2026年8月1日', '2026年8月', undefined])
   expect(ja.slots[0]?.text?.lines.map(l => l.text)).toEqual(['夏の思い出', '2026年8月'])

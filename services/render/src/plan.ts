@@ -146,7 +146,8 @@ type Draft = Omit<Slot, 'startFrame' | 'frames' | 'tailFrames' | 'shows' | 'hash
 const byTime = (a: PlanItem, b: PlanItem): number =>
   a.takenAt < b.takenAt ? -1 : a.takenAt > b.takenAt ? 1 : a.mediaId < b.mediaId ? -1 : a.mediaId > b.mediaId ? 1 : 0
 
-const dated = (item: PlanItem): boolean => item.precision === 'time' || item.precision === 'day' || item.precision === 'month'
+const dated = (item: PlanItem): boolean =>
+  item.precision === 'time' || item.precision === 'day' || item.precision === 'month'
 
 function daysBetween(from: Day, to: Day): number {
   return (Date.UTC(to.year, to.month - 1, to.day) - Date.UTC(from.year, from.month - 1, from.day)) / 86_400_000 + 1
@@ -155,7 +156,10 @@ function daysBetween(from: Day, to: Day): number {
 function titleDraft(request: PlanRequest, title: string, from: Day, to: Day, items: PlanItem[], film: FilmSize): Draft {
   const period = periodText(from, to, request.locale)
   const photos = items.filter(i => i.kind !== 'video')
-  const still = photos.reduce<PlanItem | undefined>((a, b) => (a === undefined || b.rating > a.rating ? b : a), undefined)
+  const still = photos.reduce<PlanItem | undefined>(
+    (a, b) => (a === undefined || b.rating > a.rating ? b : a),
+    undefined,
+  )
   const lines = [{ text: title, size: 0.115 }]
   if (title !== period) lines.push({ text: period, size: 0.055 })
   return cardOn('title', still ?? first(items), film, lines, TITLE_BEATS)
@@ -175,7 +179,13 @@ function endDraft(request: PlanRequest, items: PlanItem[], film: FilmSize): Draf
   return { ...card, fadeOutFrames: FADE_OUT_FRAMES }
 }
 
-function cardOn(kind: 'title' | 'month' | 'end', item: PlanItem, film: FilmSize, lines: TextLayer['lines'], beats: number): Draft {
+function cardOn(
+  kind: 'title' | 'month' | 'end',
+  item: PlanItem,
+  film: FilmSize,
+  lines: TextLayer['lines'],
+  beats: number,
+): Draft {
   return {
     kind,
     beats,
@@ -234,7 +244,9 @@ function onGrid(drafts: readonly Draft[], bpm: number, film: FilmSize): Slot[] {
     const { kind, picture, inS, framing, text, fadeOutFrames } = draft
     const look = { kind, picture, inS, framing, text, fadeOutFrames, frames, tailFrames }
     const hash = createHash('sha256')
-      .update(JSON.stringify({ version: RENDER_VERSION, film, fps: FPS, look, transition, before: before?.look ?? null }))
+      .update(
+        JSON.stringify({ version: RENDER_VERSION, film, fps: FPS, look, transition, before: before?.look ?? null }),
+      )
       .digest('hex')
     const shows = [...new Set([picture.mediaId, ...(before ? [before.shows] : [])])]
     slots.push({ ...draft, startFrame, frames, tailFrames, transition, shows, hash })

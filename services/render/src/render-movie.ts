@@ -18,8 +18,20 @@ import { planMovie } from './plan.js'
 import { GROUP, keepSegment, knownSegments } from './segments.js'
 import { SIZES, type Aspect, type FilmSize, type Picture, type Storyboard } from './storyboard.js'
 
-const filmSeconds = metrics.declare({ name: 'render_film_seconds', kind: 'histogram', unit: 's', labels: ['outcome'], help: 'Wall clock of one film, from choosing its items to its last byte.' })
-const segmentsMade = metrics.declare({ name: 'render_segments', kind: 'counter', unit: '1', labels: ['how'], help: 'Slots of finished films: rendered anew or taken from the cache.' })
+const filmSeconds = metrics.declare({
+  name: 'render_film_seconds',
+  kind: 'histogram',
+  unit: 's',
+  labels: ['outcome'],
+  help: 'Wall clock of one film, from choosing its items to its last byte.',
+})
+const segmentsMade = metrics.declare({
+  name: 'render_segments',
+  kind: 'counter',
+  unit: '1',
+  labels: ['how'],
+  help: 'Slots of finished films: rendered anew or taken from the cache.',
+})
 
 /** What an attempt works with. */
 export interface RenderDeps {
@@ -38,15 +50,20 @@ export class Outdated extends Error {}
 /** Makes the film of a job. Throws `Outdated` when it is no longer wanted like this, else what went wrong. */
 export async function renderMovie(deps: RenderDeps, job: Job, signal: AbortSignal): Promise<void> {
   const began = Date.now()
-  const outcome = await span('render.movie', () => attempt(deps, job, signal), { 'movie.id': job.movieId, 'movie.generation': job.generation })
+  const outcome = await span('render.movie', () => attempt(deps, job, signal), {
+    'movie.id': job.movieId,
+    'movie.generation': job.generation,
+  })
   filmSeconds.record((Date.now() - began) / 1000, { outcome })
 }
 
 async function attempt(deps: RenderDeps, job: Job, signal: AbortSignal): Promise<'ready' | 'rejected'> {
   const { db, objects, peers } = deps
   const { familyId } = job
-  const movie = await inJob(db, job, tx => tx.one<MovieRow>(sql`
-    select * from render.movies where family_id = ${tx.familyId} and id = ${job.movieId}`))
+  const movie = await inJob(db, job, tx =>
+    tx.one<MovieRow>(sql`
+    select * from render.movies where family_id = ${tx.familyId} and id = ${job.movieId}`),
+  )
   const material = await gatherMaterial(peers, familyId, movie, deps.sizes ?? SIZES, signal)
   const plan = planMovie(material.request)
   if (plan.status === 'rejected') {
@@ -61,24 +78,32 @@ async function attempt(deps: RenderDeps, job: Job, signal: AbortSignal): Promise
     return keys[picture.rendition]
   }
   const pictures = [...new Map(board.slots.map(s => [pictureKey(s.picture), s.picture])).values()]
-  const known = await knownSegments(db, familyId, board.slots.map(s => s.hash))
+  const known = await knownSegments(
+    db,
+    familyId,
+    board.slots.map(s => s.hash),
+  )
   const stored: string[] = []
   for (const hash of known) if (await objects.stat(segmentKey(familyId, hash))) stored.push(hash)
-  const film = await withFiles(objects, [...pictures.map(keyOf), ...stored.map(h => segmentKey(familyId, h))], signal, files =>
-    makeFilm({
-      board,
-      source: picture => fileOf(files, keyOf(picture)),
-      segments: new Map(stored.map(hash => [hash, fileOf(files, segmentKey(familyId, hash))])),
-      onProgress: throttled(share => saveProgress(db, job, share)),
-      onSegment: (hash, file) => {
-        const slot = board.slots.find(s => s.hash === hash)
-        return slot ? keepSegment(db, objects, familyId, slot, file) : Promise.resolve()
-      },
-      take: finished => store(deps, job, movie, board, material, finished, signal),
-      signal,
-      timeoutMs: deps.timeoutMs,
-      ...(deps.temporary === undefined ? {} : { temporary: deps.temporary }),
-    }),
+  const film = await withFiles(
+    objects,
+    [...pictures.map(keyOf), ...stored.map(h => segmentKey(familyId, h))],
+    signal,
+    files =>
+      makeFilm({
+        board,
+        source: picture => fileOf(files, keyOf(picture)),
+        segments: new Map(stored.map(hash => [hash, fileOf(files, segmentKey(familyId, hash))])),
+        onProgress: throttled(share => saveProgress(db, job, share)),
+        onSegment: (hash, file) => {
+          const slot = board.slots.find(s => s.hash === hash)
+          return slot ? keepSegment(db, objects, familyId, slot, file) : Promise.resolve()
+        },
+        take: finished => store(deps, job, movie, board, material, finished, signal),
+        signal,
+        timeoutMs: deps.timeoutMs,
+        ...(deps.temporary === undefined ? {} : { temporary: deps.temporary }),
+      }),
   )
   segmentsMade.add(film.rendered, { how: 'rendered' })
   segmentsMade.add(film.reused, { how: 'cached' })
@@ -133,7 +158,10 @@ async function store(
   try {
     await objects.put(keys.movie, createReadStream(film.movie), { contentType: 'video/mp4', signal })
     await objects.put(keys.poster, createReadStream(film.poster), { contentType: 'image/jpeg', signal })
-    await objects.put(keys.chapters, Buffer.from(chaptersVtt(board)), { contentType: 'text/vtt; charset=utf-8', signal })
+    await objects.put(keys.chapters, Buffer.from(chaptersVtt(board)), {
+      contentType: 'text/vtt; charset=utf-8',
+      signal,
+    })
     const audience = { kind: movie.audienceKind, ids: movie.audienceIds }
     const ids = itemsOf(board)
     const [facts, members] = await Promise.all([
@@ -157,11 +185,12 @@ async function store(
 async function finish(tx: FamilyTx, job: Job, board: Storyboard, material: Material): Promise<void> {
   const before = await tx.one<MovieRow>(sql`
     select * from render.movies where family_id = ${tx.familyId} and id = ${job.movieId} for update`)
-  if (before.film !== null && before.film !== job.generation) await throwAway(tx, filmPrefix(tx.familyId, job.movieId, before.film))
+  if (before.film !== null && before.film !== job.generation)
+    await throwAway(tx, filmPrefix(tx.familyId, job.movieId, before.film))
   await tx.changed(sql`delete from render.movie_items where family_id = ${tx.familyId} and movie_id = ${job.movieId}`)
   await rememberItems(tx, job.movieId, itemsOf(board))
   const row = await tx.one<MovieRow>(sql`
-    update render.movies set version = version + 1, status = 'ready', status_code = null, status_message = null, progress = 1, withheld = false,
+    update render.movies set version = version + 1, status = 'ready', status_code = null, status_message = null, progress = 1,
       film = ${job.generation}, storyboard = ${sql.json(board)}::jsonb, rejected = ${sql.json(material.rejected)}::jsonb
     where family_id = ${tx.familyId} and id = ${job.movieId} returning *`)
   await endJob(tx, job)
@@ -230,4 +259,3 @@ function fileOf(files: ReadonlyMap<string, string>, key: string): string {
   if (file === undefined) throw new Error(`${key} was not fetched`)
   return file
 }
-

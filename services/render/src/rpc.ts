@@ -27,7 +27,9 @@ export class RenderRpc implements RpcHandlers<typeof RenderServiceService> {
   ) {}
 
   createMovie(r: CreateMovieRequest, call: Call) {
-    return this.db.family(call, tx => once(tx, call, rpc.createMovie, r, async () => ({ movie: await createMovie(tx, call, r) })))
+    return this.db.family(call, tx =>
+      once(tx, call, rpc.createMovie, r, async () => ({ movie: await createMovie(tx, call, r) })),
+    )
   }
 
   async listMovies(r: ListMoviesRequest, call: Call) {
@@ -44,21 +46,29 @@ export class RenderRpc implements RpcHandlers<typeof RenderServiceService> {
   }
 
   updateMovie(r: UpdateMovieRequest, call: Call) {
-    return this.db.family(call, tx => once(tx, call, rpc.updateMovie, r, async () => ({ movie: await updateMovie(tx, call, r) })))
+    return this.db.family(call, tx =>
+      once(tx, call, rpc.updateMovie, r, async () => ({ movie: await updateMovie(tx, call, r) })),
+    )
   }
 
   deleteMovie(r: DeleteMovieRequest, call: Call) {
-    return this.db.family(call, tx => once(tx, call, rpc.deleteMovie, r, () => deleteMovie(tx, call, r.movieId).then(() => ({}))))
+    return this.db.family(call, tx =>
+      once(tx, call, rpc.deleteMovie, r, () => deleteMovie(tx, call, r.movieId).then(() => ({}))),
+    )
   }
 
   publishMovie(r: PublishMovieRequest, call: Call) {
     return this.db.family(call, tx =>
-      once(tx, call, rpc.publishMovie, r, async () => ({ movie: await publishMovie(tx, call, r.movieId, r.published) })),
+      once(tx, call, rpc.publishMovie, r, async () => ({
+        movie: await publishMovie(tx, call, r.movieId, r.published),
+      })),
     )
   }
 
   cancelMovie(r: CancelMovieRequest, call: Call) {
-    return this.db.family(call, tx => once(tx, call, rpc.cancelMovie, r, () => cancelMovie(tx, call, r.movieId).then(() => ({}))))
+    return this.db.family(call, tx =>
+      once(tx, call, rpc.cancelMovie, r, () => cancelMovie(tx, call, r.movieId).then(() => ({}))),
+    )
   }
 
   countStored(r: CountStoredRequest, call: Call) {

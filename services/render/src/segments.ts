@@ -20,7 +20,13 @@ export function knownSegments(db: Db, familyId: string, hashes: readonly string[
 }
 
 /** Stores a finished segment. One that shows an item that is gone by now is not kept. */
-export async function keepSegment(db: Db, objects: ObjectStore, familyId: string, slot: Slot, file: string): Promise<void> {
+export async function keepSegment(
+  db: Db,
+  objects: ObjectStore,
+  familyId: string,
+  slot: Slot,
+  file: string,
+): Promise<void> {
   const key = segmentKey(familyId, slot.hash)
   // The row comes first: whoever erases an item finds the key even when the bytes arrive later.
   const wanted = await db.family(familyId, async tx => {
@@ -48,7 +54,9 @@ export async function dropSegmentsOf(tx: FamilyTx, mediaIds: readonly string[]):
 /** Forgets segments that no film has used for so many days; says how many. */
 export async function dropUnused(db: Db, days: number): Promise<number> {
   const families = await db.system('find segments that no film uses', tx =>
-    tx.many<{ familyId: string }>(sql`select distinct family_id from render.segments where used_at < now() - ${days} * interval '1 day'`),
+    tx.many<{ familyId: string }>(
+      sql`select distinct family_id from render.segments where used_at < now() - ${days} * interval '1 day'`,
+    ),
   )
   let dropped = 0
   for (const { familyId } of families) {

@@ -12,26 +12,34 @@ import { SAMPLE_RATE, synthesise, type Stereo } from './synth.js'
 Log.setLevel(av.AV_LOG_ERROR)
 
 const tone = (frequency: number, seconds: number, amplitude: number): Stereo => {
-  const wave = Float32Array.from({ length: Math.round(seconds * SAMPLE_RATE) }, (_, i) => amplitude * Math.sin((2 * Math.PI * frequency * i) / SAMPLE_RATE))
+  const wave = Float32Array.from(
+    { length: Math.round(seconds * SAMPLE_RATE) },
+    (_, i) => amplitude * Math.sin((2 * Math.PI * frequency * i) / SAMPLE_RATE),
+  )
   return { left: wave, right: wave.slice() }
 }
 
 describe('the composer', () => {
   test('ends on the tonic at any length, stays inside it, and keeps every note on the grid of half beats', () => {
     fc.assert(
-      fc.property(fc.constantFrom(...MOOD_NAMES), fc.double({ min: 1, max: 400, noNaN: true }), fc.integer(), (mood, seconds, seed) => {
-        const song = compose(mood, seconds, seed)
-        const half = 30 / MOODS[mood].bpm
-        for (const note of song.notes) {
-          expect(Math.abs(note.at / half - Math.round(note.at / half))).toBeLessThan(1e-6)
-          expect(note.at + note.length).toBeLessThanOrEqual(seconds + 1e-9)
-          expect(Math.abs(note.shift)).toBeLessThanOrEqual(0.012)
-        }
-        const last = song.notes.filter(n => n.at >= song.finalAt - 1e-9)
-        expect(last.length).toBeGreaterThanOrEqual(9)
-        for (const note of last) expect(tonicTriad(mood)).toContain(note.pitch % 12)
-        expect(last.find(n => n.instrument === 'bass')?.pitch).toBe(MOODS[mood].root - 24)
-      }),
+      fc.property(
+        fc.constantFrom(...MOOD_NAMES),
+        fc.double({ min: 1, max: 400, noNaN: true }),
+        fc.integer(),
+        (mood, seconds, seed) => {
+          const song = compose(mood, seconds, seed)
+          const half = 30 / MOODS[mood].bpm
+          for (const note of song.notes) {
+            expect(Math.abs(note.at / half - Math.round(note.at / half))).toBeLessThan(1e-6)
+            expect(note.at + note.length).toBeLessThanOrEqual(seconds + 1e-9)
+            expect(Math.abs(note.shift)).toBeLessThanOrEqual(0.012)
+          }
+          const last = song.notes.filter(n => n.at >= song.finalAt - 1e-9)
+          expect(last.length).toBeGreaterThanOrEqual(9)
+          for (const note of last) expect(tonicTriad(mood)).toContain(note.pitch % 12)
+          expect(last.find(n => n.instrument === 'bass')?.pitch).toBe(MOODS[mood].root - 24)
+        },
+      ),
       { numRuns: 100 },
     )
   })
@@ -46,7 +54,8 @@ describe('the synthesiser', () => {
   test.each(MOOD_NAMES)('plays %s: exact length, audible throughout, fades out, not bass-heavy', mood => {
     const sound = synthesise(compose(mood, 20.5, 3))
     expect(sound.left.length).toBe(20.5 * SAMPLE_RATE)
-    for (let s = 0; s < 19; s++) expect(rms(sound.left.subarray(s * SAMPLE_RATE, (s + 1) * SAMPLE_RATE))).toBeGreaterThan(0.005)
+    for (let s = 0; s < 19; s++)
+      expect(rms(sound.left.subarray(s * SAMPLE_RATE, (s + 1) * SAMPLE_RATE))).toBeGreaterThan(0.005)
     expect(Math.abs(sound.left.at(-1) ?? 1)).toBeLessThan(1e-3)
     // The prototype, found bass-heavy, had 0.2 to 0.9 % of its energy above 800 Hz by this measure; ours has 3 to 4.6 %.
     expect(shareAbove(sound.left, 800)).toBeGreaterThan(0.02)
@@ -98,7 +107,9 @@ describe('loudness', () => {
     fc.assert(
       fc.property(fc.integer(), seed => {
         const random = randomFrom(seed)
-        const bursts = Float32Array.from({ length: 9600 }, () => (random() < 0.01 ? random() * 8 - 4 : random() * 0.2 - 0.1))
+        const bursts = Float32Array.from({ length: 9600 }, () =>
+          random() < 0.01 ? random() * 8 - 4 : random() * 0.2 - 0.1,
+        )
         const sound = { left: bursts, right: bursts.slice() }
         limit(sound, 0.8)
         expect(truePeakDb(sound)).toBeLessThanOrEqual(20 * Math.log10(0.8) + 0.5)
@@ -113,7 +124,8 @@ describe('the mix', () => {
 
   test('music steps back 9 dB under a clip and returns', () => {
     const mixed = mix(music, [{ sound: tone(3000, 1.2, 0.05), atS: 2, lengthS: 1.2 }], 6)
-    const level = (from: number): number => 20 * Math.log10(amplitude(mixed.left.subarray(from * SAMPLE_RATE, (from + 0.5) * SAMPLE_RATE), 200) / 0.1)
+    const level = (from: number): number =>
+      20 * Math.log10(amplitude(mixed.left.subarray(from * SAMPLE_RATE, (from + 0.5) * SAMPLE_RATE), 200) / 0.1)
     expect(level(0.5)).toBeCloseTo(0, 1)
     expect(level(2.3)).toBeCloseTo(-9, 0)
     expect(level(4)).toBeCloseTo(0, 1)
@@ -162,13 +174,22 @@ function shareAbove(samples: Float32Array, frequency: number): number {
 async function ebur128(sound: Stereo): Promise<{ lufs: number; truePeakDb: number }> {
   const graph = new FilterGraph()
   graph.alloc()
-  graph.parse2(`abuffer=sample_rate=${SAMPLE_RATE}:sample_fmt=fltp:channel_layout=stereo:time_base=1/${SAMPLE_RATE},ebur128=peak=true:metadata=1,abuffersink`)
+  graph.parse2(
+    `abuffer=sample_rate=${SAMPLE_RATE}:sample_fmt=fltp:channel_layout=stereo:time_base=1/${SAMPLE_RATE},ebur128=peak=true:metadata=1,abuffersink`,
+  )
   await graph.config()
   const find = (name: string) => graph.filters?.find(f => f.filter?.name === name)
   const planar = new Float32Array(sound.left.length * 2)
   planar.set(sound.left)
   planar.set(sound.right, sound.left.length)
-  const input = Frame.fromAudioBuffer(Buffer.from(planar.buffer), { nbSamples: sound.left.length, format: av.AV_SAMPLE_FMT_FLTP, sampleRate: SAMPLE_RATE, channelLayout: av.AV_CHANNEL_LAYOUT_STEREO, timeBase: new Rational(1, SAMPLE_RATE), pts: 0n })
+  const input = Frame.fromAudioBuffer(Buffer.from(planar.buffer), {
+    nbSamples: sound.left.length,
+    format: av.AV_SAMPLE_FMT_FLTP,
+    sampleRate: SAMPLE_RATE,
+    channelLayout: av.AV_CHANNEL_LAYOUT_STEREO,
+    timeBase: new Rational(1, SAMPLE_RATE),
+    pts: 0n,
+  })
   await find('abuffer')?.buffersrcAddFrame(input)
   await find('abuffer')?.buffersrcAddFrame(null)
   const frame = new Frame()

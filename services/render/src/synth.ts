@@ -22,7 +22,11 @@ interface Bus extends Stereo {
 /** Renders a song to exactly `song.seconds` (rounded to a sample); the end fades over the last 0.4 s. */
 export function synthesise(song: Song): Stereo {
   const samples = Math.round(song.seconds * SAMPLE_RATE)
-  const bus: Bus = { left: new Float32Array(samples), right: new Float32Array(samples), send: new Float32Array(samples) }
+  const bus: Bus = {
+    left: new Float32Array(samples),
+    right: new Float32Array(samples),
+    send: new Float32Array(samples),
+  }
   const noise = randomFrom(7)
   for (const note of song.notes) {
     const start = Math.max(0, Math.round((note.at + note.shift) * SAMPLE_RATE))
@@ -37,9 +41,27 @@ export function synthesise(song: Song): Stereo {
 function play(bus: Bus, note: Note, start: number, noise: () => number): void {
   switch (note.instrument) {
     case 'piano':
-      return partials(bus, note, start, { gain: 0.15, release: 0.6, pan: 0.5 + 0.28 * Math.sin(note.pitch), send: 0.3, count: 9, slope: 1.15, decay: 1.1, stretch: 3e-4 })
+      return partials(bus, note, start, {
+        gain: 0.15,
+        release: 0.6,
+        pan: 0.5 + 0.28 * Math.sin(note.pitch),
+        send: 0.3,
+        count: 9,
+        slope: 1.15,
+        decay: 1.1,
+        stretch: 3e-4,
+      })
     case 'bell':
-      return partials(bus, note, start, { gain: 0.1, release: 1.2, pan: 0.35, send: 0.7, count: 5, slope: 0.9, decay: 2.2, stretch: 9e-3 })
+      return partials(bus, note, start, {
+        gain: 0.1,
+        release: 1.2,
+        pan: 0.35,
+        send: 0.7,
+        count: 5,
+        slope: 0.9,
+        decay: 2.2,
+        stretch: 9e-3,
+      })
     case 'pad':
       return pad(bus, note, start)
     case 'bass':
@@ -140,7 +162,11 @@ function bass(bus: Bus, note: Note, start: number): void {
   for (let k = 0; k < count; k++) {
     const fade = k > held ? Math.max(0, 1 - (k - held) / release) : 1
     const envelope = Math.min(1, k / 300) * Math.exp((-k / SAMPLE_RATE) * 1.2) * fade
-    const g = Math.tanh(1.5 * Math.sin(w * k) + 0.45 * Math.sin(2 * w * k) + 0.2 * Math.sin(3 * w * k)) * envelope * note.velocity * 0.13
+    const g =
+      Math.tanh(1.5 * Math.sin(w * k) + 0.45 * Math.sin(2 * w * k) + 0.2 * Math.sin(3 * w * k)) *
+      envelope *
+      note.velocity *
+      0.13
     bus.left[start + k]! += g
     bus.right[start + k]! += g
   }
@@ -169,7 +195,16 @@ function pluck(bus: Bus, note: Note, start: number, noise: () => number): void {
 }
 
 /** A falling sine: kick and toms. */
-function drop(bus: Bus, note: Note, start: number, low: number, fall: number, speed: number, decay: number, gain: number): void {
+function drop(
+  bus: Bus,
+  note: Note,
+  start: number,
+  low: number,
+  fall: number,
+  speed: number,
+  decay: number,
+  gain: number,
+): void {
   const count = Math.min(bus.left.length - start, Math.round(SAMPLE_RATE * 0.3))
   let phase = 0
   for (let k = 0; k < count; k++) {
@@ -181,7 +216,13 @@ function drop(bus: Bus, note: Note, start: number, low: number, fall: number, sp
   }
 }
 
-function hiss(bus: Bus, note: Note, start: number, noise: () => number, voice: { seconds: number; decay: number; tone: number; gain: number; send: number }): void {
+function hiss(
+  bus: Bus,
+  note: Note,
+  start: number,
+  noise: () => number,
+  voice: { seconds: number; decay: number; tone: number; gain: number; send: number },
+): void {
   const count = Math.min(bus.left.length - start, Math.round(SAMPLE_RATE * voice.seconds))
   let high = 0
   let before = 0

@@ -20,7 +20,11 @@ test('what no font has is left out instead of breaking the film', () => {
 })
 
 test('text stays inside 90 % of the picture, whatever its length', async () => {
-  for (const text of ['A', 'A very long title that a proud grandmother wrote in one breath about the whole summer of 2026', '夏'.repeat(80)]) {
+  for (const text of [
+    'A',
+    'A very long title that a proud grandmother wrote in one breath about the whole summer of 2026',
+    '夏'.repeat(80),
+  ]) {
     const picture = await drawText({ place: 'card', lines: [{ text, size: 0.115 }] }, film, glyphs)
     const columns = inked(picture?.rgba ?? Buffer.alloc(0), picture?.width ?? 0)
     expect((picture?.x ?? 0) + columns.first).toBeGreaterThanOrEqual(0.05 * film.width - 2)
@@ -37,10 +41,16 @@ test('a machine without any font draws the same pixels', async () => {
   const code = `import { Glyphs } from './glyphs.js'; import { drawText } from './text-layer.js'; import { createHash } from 'node:crypto'
     const p = await drawText({ place: 'stamp', lines: [{ text: 'Aug 11, 2026', size: 0.05 }] }, { width: 1280, height: 720 }, new Glyphs()); console.log(createHash('sha256').update(p.rgba).digest('hex'))`
   const run = async (env: Record<string, string>): Promise<string> => {
-    const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', code.replaceAll("'./", `'${new URL('.', import.meta.url).href}`)], { env: { ...process.env, ...env } })
+    const { stdout } = await promisify(execFile)(
+      process.execPath,
+      ['--input-type=module', '-e', code.replaceAll("'./", `'${new URL('.', import.meta.url).href}`)],
+      { env: { ...process.env, ...env } },
+    )
     return stdout.trim()
   }
-  expect(await run({ FONTCONFIG_FILE: '/dev/null', FONTCONFIG_PATH: '/nonexistent', XDG_DATA_HOME: '/nonexistent' })).toBe(await run({}))
+  expect(
+    await run({ FONTCONFIG_FILE: '/dev/null', FONTCONFIG_PATH: '/nonexistent', XDG_DATA_HOME: '/nonexistent' }),
+  ).toBe(await run({}))
 })
 
 /** First and last column that holds opaque white. */

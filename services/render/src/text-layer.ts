@@ -18,7 +18,11 @@ const STAMP_INSET = 0.06
 const LINE_GAP = 0.55
 
 /** Draws a layer for a film of the given size; `undefined` where there is nothing to draw. */
-export async function drawText(layer: TextLayer, film: { width: number; height: number }, glyphs: Glyphs): Promise<TextPicture | undefined> {
+export async function drawText(
+  layer: TextLayer,
+  film: { width: number; height: number },
+  glyphs: Glyphs,
+): Promise<TextPicture | undefined> {
   const side = Math.min(film.width, film.height)
   const most = film.width * (layer.place === 'card' ? SAFE : SAFE - STAMP_INSET)
   const lines = layer.lines.map(({ text, size }) => {
@@ -36,7 +40,9 @@ export async function drawText(layer: TextLayer, film: { width: number; height: 
   const height = Math.min(film.height, even(textHeight + 2 * pad))
   const card = layer.place === 'card'
   const x = card ? even((film.width - width) / 2) : even(Math.max(0, film.width * STAMP_INSET - pad))
-  const y = card ? even((film.height - height) / 2) : even(Math.min(film.height * (1 - STAMP_INSET) - textHeight - pad, film.height - height))
+  const y = card
+    ? even((film.height - height) / 2)
+    : even(Math.min(film.height * (1 - STAMP_INSET) - textHeight - pad, film.height - height))
   let baseline = pad
   const paths = lines.map((line, i) => {
     baseline += line.ascent + (i > 0 ? gap : 0)

@@ -2,7 +2,7 @@
 import { sql, type Db, type FamilyTx } from '@keepsake/db'
 import { bury } from '@keepsake/events'
 import { KeepsakeError, familyOf, type Call } from '@keepsake/rpc'
-import { sees, viewerOf, type Audience } from './audience.js'
+import { sees, viewerOf, type Audience, type Viewer } from './audience.js'
 import { describe, isThere, mayBeShown, membersFor } from './material.js'
 import { makeAgain, type ReadMovie } from './movies.js'
 import { throwAway } from './movie-row.js'
@@ -19,11 +19,13 @@ export async function moviesWith(tx: FamilyTx, mediaIds: readonly string[]): Pro
 /** Items are gone: no film shows them from here on. Erased ones leave no segment behind either, and none comes back. */
 export async function itemsRemoved(tx: FamilyTx, mediaIds: readonly string[], erased: boolean): Promise<void> {
   if (erased) await bury(tx, GROUP, 'media', mediaIds)
-  await makeAgain(tx, await moviesWith(tx, mediaIds), 'gone')
+  await makeAgain(tx, await moviesWith(tx, mediaIds), 'unfit')
   if (!erased) return
   await dropSegmentsOf(tx, mediaIds)
   const ids = [...mediaIds]
-  await tx.changed(sql`delete from render.movie_items where family_id = ${tx.familyId} and media_id = any(${ids}::uuid[])`)
+  await tx.changed(
+    sql`delete from render.movie_items where family_id = ${tx.familyId} and media_id = any(${ids}::uuid[])`,
+  )
   await tx.changed(sql`
     update render.movies set
       locked = array(select unnest(locked) except select unnest(${ids}::uuid[])),
@@ -35,7 +37,7 @@ export async function itemsRemoved(tx: FamilyTx, mediaIds: readonly string[], er
 /** A movie and why it must be made again. */
 export interface Verdict {
   movieId: string
-  why: 'gone' | 'audience' | 'facts'
+  why: 'unfit' | 'outdated'
 }
 
 /** Asks the album about changed items and says which movies they concern, and how badly. No ids: every item of every movie. */
@@ -55,17 +57,18 @@ export async function judgeChanges(
   if (shown.length === 0) return []
   const facts = await describe(peers, familyId, [...new Set(shown.map(s => s.mediaId))], signal)
   const verdicts = new Map<string, Verdict['why']>()
-  const worst: Verdict['why'][] = ['facts', 'audience', 'gone']
-  const judge = (movieId: string, why: Verdict['why']): void => {
-    const before = verdicts.get(movieId)
-    if (before === undefined || worst.indexOf(why) > worst.indexOf(before)) verdicts.set(movieId, why)
+  const judged = new Map<string, Promise<Viewer[]>>()
+  const viewersOf = (audience: Audience): Promise<Viewer[]> => {
+    const known = judged.get(audience.kind) ?? membersFor(peers, familyId, audience, signal)
+    judged.set(audience.kind, known)
+    return known
   }
   for (const { movieId, mediaId, audienceKind, audienceIds } of shown) {
     const item = facts.get(mediaId)
     const audience: Audience = { kind: audienceKind, ids: audienceIds }
-    if (!item || !isThere(item)) judge(movieId, 'gone')
-    else if (!mayBeShown(item, audience, await membersFor(peers, familyId, audience, signal))) judge(movieId, 'audience')
-    else if (change.what.includes('facts')) judge(movieId, 'facts')
+    const fit = item && mayBeShown(item, audience, await viewersOf(audience))
+    if (!fit) verdicts.set(movieId, 'unfit')
+    else if (change.what.includes('facts') && !verdicts.has(movieId)) verdicts.set(movieId, 'outdated')
   }
   return [...verdicts].map(([movieId, why]) => ({ movieId, why }))
 }
@@ -79,7 +82,11 @@ export async function carryOut(tx: FamilyTx, verdicts: readonly Verdict[]): Prom
 export async function viewersChanged(tx: FamilyTx): Promise<void> {
   const rows = await tx.many<{ id: string }>(sql`
     select id from render.movies where family_id = ${tx.familyId} and audience_kind in ('groups', 'members') and film is not null`)
-  await makeAgain(tx, rows.map(r => r.id), 'audience')
+  await makeAgain(
+    tx,
+    rows.map(r => r.id),
+    'unfit',
+  )
 }
 
 /** The family is gone, and with it every movie, segment and record of a call. */
@@ -107,7 +114,10 @@ export async function openTo<T extends ReadMovie>(peers: Peers, call: Call, movi
 }
 
 /** What is kept of items, or of the whole family where none are named: for the receipt of an erasure. Bytes waiting for removal count. */
-export async function countStored(tx: FamilyTx, mediaIds: readonly string[]): Promise<{ rows: number; objects: number }> {
+export async function countStored(
+  tx: FamilyTx,
+  mediaIds: readonly string[],
+): Promise<{ rows: number; objects: number }> {
   const all = mediaIds.length === 0
   const ids = [...mediaIds]
   return tx.one<{ rows: number; objects: number }>(sql`
@@ -125,5 +135,10 @@ export async function countStored(tx: FamilyTx, mediaIds: readonly string[]): Pr
 export function requireMediaIds(ids: readonly string[]): readonly string[] {
   const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
   if (ids.every(id => uuid.test(id))) return ids
-  throw new KeepsakeError({ code: 'INVALID_ARGUMENT', reason: 'INVALID_VALUE', message: 'An item is named by its id.', details: { field: 'mediaIds' } })
+  throw new KeepsakeError({
+    code: 'INVALID_ARGUMENT',
+    reason: 'INVALID_VALUE',
+    message: 'An item is named by its id.',
+    details: { field: 'mediaIds' },
+  })
 }

@@ -35,13 +35,17 @@ export class MovieWorker {
     private readonly deps: RenderDeps,
     private readonly options: WorkerOptions,
   ) {
-    this.crossing = new Crossing(deps.db, 'films to make and bytes to remove', WORK_CHANNEL, payload => this.heard(payload))
+    this.crossing = new Crossing(deps.db, 'films to make and bytes to remove', WORK_CHANNEL, payload =>
+      this.heard(payload),
+    )
   }
 
   /** Begins to work. */
   start(): void {
     const films = Array.from({ length: this.options.films }, () => this.loop(() => this.oneFilm()))
-    const garbage = this.loop(async () => ((await emptyGarbage(this.deps.db, this.crossing, this.deps.objects)) > 0 ? 0 : POLL_MS))
+    const garbage = this.loop(async () =>
+      (await emptyGarbage(this.deps.db, this.crossing, this.deps.objects)) > 0 ? 0 : POLL_MS,
+    )
     this.loops = [...films, garbage, this.sweep()]
   }
 
@@ -73,7 +77,9 @@ export class MovieWorker {
       })
       if (pauseMs <= 0) continue
       const timer = new AbortController()
-      const pause = sleep(pauseMs, undefined, { signal: AbortSignal.any([signal, timer.signal]) }).catch(() => undefined)
+      const pause = sleep(pauseMs, undefined, { signal: AbortSignal.any([signal, timer.signal]) }).catch(
+        () => undefined,
+      )
       await Promise.race([woken, pause])
       timer.abort()
     }
@@ -110,7 +116,12 @@ export class MovieWorker {
         log.info('a movie is no longer wanted like this')
       } else {
         log.error({ err: cause }, 'a movie could not be made')
-        await failJob(this.deps.db, job, cause instanceof KeepsakeError && cause.retryable, this.options.random ?? Math.random)
+        await failJob(
+          this.deps.db,
+          job,
+          cause instanceof KeepsakeError && cause.retryable,
+          this.options.random ?? Math.random,
+        )
       }
     } finally {
       clearInterval(heartbeat)
@@ -122,7 +133,10 @@ export class MovieWorker {
   private async sweep(): Promise<void> {
     const { signal } = this.stop
     while (!signal.aborted) {
-      for (const step of [() => dropUnused(this.deps.db, this.options.segmentDays), () => forgetOldCalls(this.deps.db)]) {
+      for (const step of [
+        () => dropUnused(this.deps.db, this.options.segmentDays),
+        () => forgetOldCalls(this.deps.db),
+      ]) {
         await step().catch((error: unknown) => {
           if (!signal.aborted) logger('render').warn({ err: error }, 'a sweep is left to the next hour')
         })

@@ -80,9 +80,13 @@ export class TestFamily {
             version: 1,
           })),
       },
-      { getFaces: r => ask(() => ({ items: r.mediaIds.map(mediaId => ItemFaces.fromPartial({ mediaId, state: 'done' })) })) },
       {
-        getFamily: () => ask(() => ({ family: Family.fromPartial({ id: this.id, locale: 'en', timeZone: 'Europe/Paris' }) })),
+        getFaces: r =>
+          ask(() => ({ items: r.mediaIds.map(mediaId => ItemFaces.fromPartial({ mediaId, state: 'done' })) })),
+      },
+      {
+        getFamily: () =>
+          ask(() => ({ family: Family.fromPartial({ id: this.id, locale: 'en', timeZone: 'Europe/Paris' }) })),
         listChildren: () => ask(() => ({ children: [] })),
         listMembers: () => ask(() => ({ members: this.members.map(m => Member.fromPartial(m)) })),
       },
@@ -90,17 +94,33 @@ export class TestFamily {
         getMedia: r =>
           ask(() => ({
             media: find(r.mediaIds).map(i =>
-              StoredMedia.fromPartial({ id: i.id, state: 'ready', kind: 'photo', width: 400, height: 300, version: i.version, previewKey: this.previewKey(i.id) }),
+              StoredMedia.fromPartial({
+                id: i.id,
+                state: 'ready',
+                kind: 'photo',
+                width: 400,
+                height: 300,
+                version: i.version,
+                previewKey: this.previewKey(i.id),
+              }),
             ),
           })),
       },
       {
         select: r =>
           ask(() => {
-            const open = this.items.filter(i => !i.trashed && i.blocked !== 'never' && !r.ban.includes(i.id) && (i.audience.kind === 'everyone' || r.audienceKind === 'parents'))
+            const open = this.items.filter(
+              i =>
+                !i.trashed &&
+                i.blocked !== 'never' &&
+                !r.ban.includes(i.id) &&
+                (i.audience.kind === 'everyone' || r.audienceKind === 'parents'),
+            )
             const out = this.items.filter(i => !open.includes(i))
             return {
-              items: open.slice(0, r.count).map((i, n) => Pick.fromPartial({ mediaId: i.id, reason: 'a good picture', rating: 50 + n })),
+              items: open
+                .slice(0, r.count)
+                .map((i, n) => Pick.fromPartial({ mediaId: i.id, reason: 'a good picture', rating: 50 + n })),
               rejected: out.map(i => Pick.fromPartial({ mediaId: i.id, reason: 'not for this movie' })),
               eligible: open.length,
             }

@@ -11,7 +11,8 @@ Log.setLevel(av.AV_LOG_ERROR)
 /** A picture with structure that differs by seed: a gradient, shapes and some noise. */
 export function testPicture(width: number, height: number, seed: number): Promise<Buffer> {
   const random = randomFrom(seed + 1)
-  const colour = (): string => `hsl(${Math.floor(random() * 360)},${40 + Math.floor(random() * 50)}%,${25 + Math.floor(random() * 55)}%)`
+  const colour = (): string =>
+    `hsl(${Math.floor(random() * 360)},${40 + Math.floor(random() * 50)}%,${25 + Math.floor(random() * 55)}%)`
   const shapes = Array.from({ length: 40 }, () => {
     const [x, y, r] = [random() * width, random() * height, (0.02 + random() * 0.12) * Math.min(width, height)]
     return random() < 0.5
@@ -23,15 +24,23 @@ export function testPicture(width: number, height: number, seed: number): Promis
 }
 
 /** A clip whose picture turns from seed to seed and moves slowly, with a tone of `tone` Hz (none: no sound track). */
-export async function testClip(file: string, options: { width: number; height: number; seconds: number; seed: number; tone?: number }): Promise<void> {
+export async function testClip(
+  file: string,
+  options: { width: number; height: number; seconds: number; seed: number; tone?: number },
+): Promise<void> {
   const { width, height, seconds, seed, tone } = options
-  const { data } = await sharp(await testPicture(width + 64, height, seed)).removeAlpha().raw().toBuffer({ resolveWithObject: true })
+  const { data } = await sharp(await testPicture(width + 64, height, seed))
+    .removeAlpha()
+    .raw()
+    .toBuffer({ resolveWithObject: true })
   const muxer = await Muxer.open(file, { format: 'mp4' })
   const video = await Encoder.create(av.FF_ENCODER_LIBX264, {
     context: { timeBase: new Rational(1, 30), framerate: new Rational(30, 1), gopSize: 30 },
     options: { preset: 'ultrafast', crf: 16 },
   })
-  const audio = await Encoder.create(av.FF_ENCODER_AAC, { context: { bitRate: '96k', timeBase: new Rational(1, 48_000) } })
+  const audio = await Encoder.create(av.FF_ENCODER_AAC, {
+    context: { bitRate: '96k', timeBase: new Rational(1, 48_000) },
+  })
   const videoIndex = muxer.addStream(video)
   const audioIndex = tone === undefined ? -1 : muxer.addStream(audio)
   const put = async (encoder: Encoder, index: number, frame: Frame | null): Promise<void> => {
@@ -57,7 +66,13 @@ export async function testClip(file: string, options: { width: number; height: n
         }
       }
     }
-    const frame = Frame.fromVideoBuffer(yuv, { width, height, format: av.AV_PIX_FMT_YUV420P, timeBase: { num: 1, den: 30 }, pts: BigInt(n) })
+    const frame = Frame.fromVideoBuffer(yuv, {
+      width,
+      height,
+      format: av.AV_PIX_FMT_YUV420P,
+      timeBase: { num: 1, den: 30 },
+      pts: BigInt(n),
+    })
     frame.colorRange = av.AVCOL_RANGE_MPEG
     frame.colorSpace = av.AVCOL_SPC_BT709
     frame.colorPrimaries = av.AVCOL_PRI_BT709
@@ -68,7 +83,8 @@ export async function testClip(file: string, options: { width: number; height: n
   if (tone !== undefined) {
     for (let at = 0; at < seconds * 48_000; at += 1024) {
       const planar = new Float32Array(2048)
-      for (let i = 0; i < 1024; i++) planar[i] = planar[1024 + i] = 0.3 * Math.sin((2 * Math.PI * tone * (at + i)) / 48_000)
+      for (let i = 0; i < 1024; i++)
+        planar[i] = planar[1024 + i] = 0.3 * Math.sin((2 * Math.PI * tone * (at + i)) / 48_000)
       const frame = Frame.fromAudioBuffer(Buffer.from(planar.buffer), {
         nbSamples: 1024,
         format: av.AV_SAMPLE_FMT_FLTP,
