@@ -1,6 +1,7 @@
 import type { Db, FamilyTx } from '@keepsake/db'
 import { Server, type CustomTransportStrategy, type MessageHandler } from '@nestjs/microservices'
 import { isObservable, lastValueFrom } from 'rxjs'
+import { logger } from '@keepsake/telemetry'
 import type { Consumer, EventLog, RetryPolicy, Subscription } from './event-log.js'
 import { Delivery, eventTransport, type EventExtras } from './on-event.js'
 import { ResyncWatch, type Resync } from './resync.js'
@@ -19,9 +20,13 @@ export interface EventConsumerOptions {
   retry?: Partial<RetryPolicy>
   /** How this service publishes its present state again. */
   resync?: readonly Resync[]
+  /** Events that every group has taken in are removed after so many days. Default 7. */
+  keepDays?: number
   /** Time that handlers under way get to finish at close, ms. Default 10,000. */
   drainMs?: number
 }
+
+const pruneEveryMs = 3_600_000
 
 /** Nest's transport for the event log: the methods marked with `@OnEvent` and `@OnEventWork` take its events in. Passed to `runService.strategies`. */
 export class EventConsumer extends Server implements CustomTransportStrategy {
@@ -31,6 +36,7 @@ export class EventConsumer extends Server implements CustomTransportStrategy {
   readonly #subscriptions: Subscription[] = []
   #consumer: Consumer | undefined
   #resync: ResyncWatch | undefined
+  #pruning: NodeJS.Timeout | undefined
 
   constructor(options: EventConsumerOptions) {
     super()
@@ -58,9 +64,19 @@ export class EventConsumer extends Server implements CustomTransportStrategy {
       this.#resync = new ResyncWatch(db, resync)
       this.#resync.start()
     }
+    this.#pruning = setInterval(() => this.#prune(), pruneEveryMs).unref()
+  }
+
+  /** Every service prunes now and then: whoever comes first does the work. */
+  #prune(): void {
+    const { log, keepDays = 7, db } = this.#options
+    log
+      .prune(keepDays * 86_400_000)
+      .catch((error: unknown) => logger(db.name).warn({ err: error }, 'delivered events could not be pruned'))
   }
 
   override async close(): Promise<void> {
+    clearInterval(this.#pruning)
     await Promise.all([this.#consumer?.close(this.#options.drainMs), this.#resync?.close()])
   }
 

@@ -73,6 +73,8 @@ create index media_timeline on album.media (family_id, taken_at desc, id desc) w
 create index media_months on album.media (family_id, month, taken_at desc, id desc)
   include (audience_kind, audience_ids, uploaded_by, state, mundane) where trashed_at is null;
 create index media_rated on album.media (family_id, rating desc nulls last, taken_at desc, id) where trashed_at is null;
+create index media_restricted on album.media (family_id, audience_kind, taken_at desc, id desc)
+  where trashed_at is null and audience_kind <> 'everyone';
 create index media_not_ready on album.media (family_id, state) where state <> 'ready';
 create index media_trash on album.media (family_id, trashed_at) where trashed_at is not null;
 

@@ -84,10 +84,13 @@ export async function listMediaIds(tx: FamilyTx, request: ListMediaIdsRequest): 
 export async function getProgress(tx: FamilyTx): Promise<GetProgressResponse> {
   return tx.one<GetProgressResponse>(sql`
     with counted as (
-      select count(*) as total, count(*) filter (where state = 'pending') as pending, count(*) filter (where state = 'failed') as failed
-      from album.media where family_id = ${tx.familyId} and trashed_at is null
+      select count(*) filter (where trashed_at is null and state = 'ready') as ready,
+             count(*) filter (where trashed_at is null and state = 'pending') as pending,
+             count(*) filter (where trashed_at is null and state = 'failed') as failed,
+             count(*) filter (where trashed_at is not null) as trashed
+      from album.media where family_id = ${tx.familyId}
     )
-    select total - pending - failed as ready, pending, failed, coalesce(f.people_version, 0) as people_version,
+    select ready, pending, failed, trashed, coalesce(f.people_version, 0) as people_version,
            coalesce(f.rating_version, 0) as rating_version, coalesce(f.version, 0) as version
     from counted left join album.families f on f.family_id = ${tx.familyId}`)
 }

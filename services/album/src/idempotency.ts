@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { sql, type FamilyTx } from '@keepsake/db'
+import { sql, type Db, type FamilyTx } from '@keepsake/db'
 import { requireMember, type Call } from '@keepsake/rpc'
 import { errors } from './errors.js'
 import { lockFamily } from './version.js'
@@ -12,7 +12,7 @@ interface Method<Request, Response> {
   readonly responseDeserialize: (bytes: Buffer) => Response
 }
 
-// How long a client may come back with the same key.
+// How long a client may come back with the same key. An answer may quote a comment, so it is not kept longer.
 const keptFor = '24 hours'
 
 /**
@@ -32,8 +32,6 @@ export async function once<Request, Response>(
   const requestHash = createHash('sha256').update(method.path).update(method.requestSerialize(request)).digest()
   // Two calls with one key at the same moment: the second waits here for the first.
   await lockFamily(tx)
-  await tx.changed(sql`
-    delete from album.idempotency where family_id = ${tx.familyId} and member_id = ${memberId} and at < now() - ${keptFor}::interval`)
   const known = await tx.maybe<{ requestHash: Buffer; response: Buffer }>(sql`
     select request_hash, response from album.idempotency
     where family_id = ${tx.familyId} and member_id = ${memberId} and key = ${key}`)
@@ -46,4 +44,11 @@ export async function once<Request, Response>(
     insert into album.idempotency (family_id, member_id, key, request_hash, response)
     values (${tx.familyId}, ${memberId}, ${key}, ${requestHash}, ${method.responseSerialize(response)})`)
   return response
+}
+
+/** Forgets answers that nobody may ask for again. */
+export async function forgetOldAnswers(db: Db): Promise<void> {
+  await db.system('forget old answers under Idempotency-Keys', tx =>
+    tx.changed(sql`delete from album.idempotency where at < now() - ${keptFor}::interval`),
+  )
 }

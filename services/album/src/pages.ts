@@ -12,6 +12,8 @@ interface Child {
   birthDate: string
 }
 
+const coverCandidates = 200
+
 /** Which items a page holds: those of a child, of any child, or everything that is no screenshot, receipt or document. */
 const holding = (child: Child | undefined, pageId: string): Sql =>
   child !== undefined ? withChild(child.id) : pageId === 'all-children' ? withChild() : sql`m.mundane = ''`
@@ -29,8 +31,12 @@ export async function listPages(tx: FamilyTx, viewer: Viewer): Promise<ListPages
 async function page(tx: FamilyTx, viewer: Viewer, id: string, name: string, child?: Child): Promise<Page> {
   const where = await seen(tx, viewer, id, child)
   const months = await monthsOf(tx, where)
+  // The best of the latest: a cover that keeps up, found without ordering the whole album.
   const cover = await tx.maybe<{ id: string }>(sql`
-    select m.id from album.media m where ${where} and m.kind <> 'video' order by m.rating desc nulls last, m.taken_at desc, m.id limit 1`)
+    select id from (
+      select m.id, m.rating, m.taken_at from album.media m where ${where} and m.kind <> 'video'
+      order by m.taken_at desc, m.id desc limit ${coverCandidates}
+    ) latest order by rating desc nulls last, taken_at desc, id limit 1`)
   return {
     id,
     name,

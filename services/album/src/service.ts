@@ -8,7 +8,7 @@ import { group } from './catalogue.js'
 import { albumConfig } from './config.js'
 import { albumResync } from './events.js'
 import { Peers } from './peers.js'
-import { sweepTrash } from './trash-sweep.js'
+import { startSweep } from './sweep.js'
 
 /** Starts album: the catalogue, who may see what, and everything people do with their pictures. */
 export async function startAlbum(env: Env): Promise<RunningService> {
@@ -23,8 +23,8 @@ export async function startAlbum(env: Env): Promise<RunningService> {
     },
     identity,
   )
-  const stopSweep = sweepTrash(db, { days: config.KEEPSAKE_TRASH_DAYS, minutes: config.KEEPSAKE_TRASH_SWEEP_MINUTES })
-  return runService({
+  let stopSweep = async () => {}
+  const service = await runService({
     name: 'album',
     env,
     identity,
@@ -38,4 +38,6 @@ export async function startAlbum(env: Env): Promise<RunningService> {
       await db.close()
     },
   })
+  stopSweep = startSweep(db, { days: config.KEEPSAKE_TRASH_DAYS, minutes: config.KEEPSAKE_TRASH_SWEEP_MINUTES })
+  return service
 }
