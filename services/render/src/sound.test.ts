@@ -40,7 +40,7 @@ describe('the composer', () => {
           expect(last.find(n => n.instrument === 'bass')?.pitch).toBe(MOODS[mood].root - 24)
         },
       ),
-      { numRuns: 100 },
+      { numRuns: 40 },
     )
   })
 
