@@ -20,6 +20,9 @@ export interface Demands {
 export interface AgglomerateOptions {
   /** Average score from which two clusters are one person. */
   threshold: number
+  /** Taken off the threshold for pairs of clusters in which a child is compared: for any, and more the more faces both have. */
+  childSlack: number
+  childSlackOfMany: number
   /** Taken off the score per share of pictures in which both clusters are seen apart. */
   conflictPenalty: number
 }
@@ -27,10 +30,17 @@ export interface AgglomerateOptions {
 /**
  * At 0, the calibrated threshold of a pair, the average over all pairs is the stricter test. On the development sets (lfw10, dlib_johns,
  * face_recognition, openface, also pooled) every value from -0.2 to 0.2 gives BCubed F 1.000; -0.4 begins to join strangers.
+ * For children the threshold is lower, the more so the more faces speak: on simulated families (`syntheticChildren`, three siblings, 25 classmates,
+ * self-cosine 0.42 after centring as in `../priors`) recall rises from 0.61 to 0.81 while precision falls from 0.978 to 0.971.
  * A penalty of 10 lets 1 picture in 10 speak against an average that is one unit above the threshold: a poster or a mistaken box does not
  * split a person; two siblings who are seen together now and then never join, however alike.
  */
-export const DEFAULTS: AgglomerateOptions = { threshold: 0, conflictPenalty: 10 }
+export const DEFAULTS: AgglomerateOptions = {
+  threshold: 0,
+  childSlack: 0.1,
+  childSlackOfMany: 0.4,
+  conflictPenalty: 10,
+}
 
 /** Clusters as flat sums: the average score of two clusters is a few inner products of sums, however many faces they hold. */
 export class Clusters {
@@ -174,9 +184,23 @@ export class Clusters {
   /** The score on which joining is decided; -Infinity where the ledger forbids it. */
   score(a: number, b: number): number {
     if (!this.allowed(a, b)) return -Infinity
-    const average = this.average(a, b)
+    const average = this.average(a, b) + this.#slack(a, b)
     if (average < this.options.threshold) return average
     return average - this.options.conflictPenalty * this.conflictShare(a, b)
+  }
+
+  /**
+   * The average over many faces of two children is surer than one pair: the noise of single pictures is gone from it, strangers and siblings
+   * lie far below. What a pair of pictures must exceed, two clusters need not.
+   */
+  #slack(a: number, b: number): number {
+    const adults =
+      (this.#adultWeight[a]! * this.#adultWeight[b]!) /
+      ((this.#adultWeight[a]! + this.#childWeight[a]!) * (this.#adultWeight[b]! + this.#childWeight[b]!))
+    if (adults === 1) return 0
+    const few = Math.min(this.count[a]!, this.count[b]!)
+    const { childSlack, childSlackOfMany } = this.options
+    return (1 - adults) * (childSlack + childSlackOfMany * (1 - 1 / Math.sqrt(few)))
   }
 
   /** Joins two clusters; the one with the canonically first face names the result. */
@@ -244,7 +268,7 @@ export function agglomerate(
   const still = (i: number): boolean => !demands.waits[i] && !demands.nobody[i]
   const heap = new CandidateHeap()
   for (const [a, b, score] of edges(table, neighbours)) {
-    if (score >= options.threshold && still(a) && still(b)) heap.push({ score, a, b, va: -1, vb: -1 })
+    if (still(a) && still(b)) heap.push({ score, a, b, va: -1, vb: -1 })
   }
   drain(clusters, heap)
   // Whole clusters: rounds end because each one joins something.

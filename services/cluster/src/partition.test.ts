@@ -1,11 +1,12 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { loadAgeGroupMeans } from './age-groups.js'
 import type { Face } from './face.js'
 import type { LedgerEntry } from './ledger.js'
 import type { Partition } from './partition.js'
 import { partition } from './partition.js'
 import type { SyntheticFace } from './synthetic.js'
-import { bcubed, direction, mix, seeded, syntheticFaces } from './synthetic.js'
+import { bcubed, direction, mix, seeded, syntheticChildren, syntheticFaces } from './synthetic.js'
 
 const alike = (p: Partition): string[] =>
   p.groups
@@ -110,6 +111,22 @@ describe('the partition is a function of faces and ledger', () => {
         faces.map(f => of.get(f.id)),
       ).f,
     ).toBeGreaterThan(0.995)
+  })
+
+  test('siblings among classmates are kept apart, and each is mostly one person', () => {
+    const means = loadAgeGroupMeans()!
+    const faces = [1, 2, 3].map(seed => syntheticChildren(means.child, { seed, alike: 0.3 }))
+    const found = faces.map(list => {
+      const of = groupOf(partition({ faces: list, ledger: [], means }))
+      return bcubed(
+        list.map(f => f.truth),
+        list.map(f => of.get(f.id)),
+      )
+    })
+    const mean = (of: (b: { precision: number; recall: number }) => number): number =>
+      found.reduce((s, b) => s + of(b), 0) / found.length
+    expect(mean(b => b.precision)).toBeGreaterThan(0.93)
+    expect(mean(b => b.recall)).toBeGreaterThan(0.75)
   })
 
   test('no faces, one face', () => {

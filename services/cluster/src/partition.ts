@@ -68,7 +68,7 @@ const DAY = 24 * 3600 * 1000
 export function partition(input: PartitionInput, earlier?: Memory, options: AgglomerateOptions = DEFAULTS): Partition {
   const table = faceTable(input.faces, input.means)
   const neighbours = findNeighbours(table, {
-    floor: options.threshold,
+    floor: options.threshold - options.childSlack,
     ...(earlier ? { earlier } : {}),
   })
   const conflicts = findConflicts(table)

@@ -99,6 +99,64 @@ export function syntheticFaces(options: SyntheticOptions): SyntheticFace[] {
   return found
 }
 
+/** A direction in the first few dimensions: real people differ in some twenty of them, real pictures in some fifty. */
+function narrow(random: () => number, dimensions: number): Float64Array {
+  return scaled(direction(random).fill(0, dimensions))
+}
+
+/** Settings of the generator of siblings among classmates. */
+export interface ChildrenOptions {
+  seed: number
+  siblings?: number
+  /** Cosine between siblings' own directions. */
+  alike?: number
+  /** Cosine of two pictures of one child after centring; real ones: about 0.4. */
+  self?: number
+  pictures?: number
+  classmates?: number
+}
+
+/**
+ * Children as the embedding sees them, around the mean of their age group: siblings in many pictures, a fifth of them together, and
+ * classmates in three each.
+ */
+export function syntheticChildren(mean: ArrayLike<number>, options: ChildrenOptions): SyntheticFace[] {
+  const { seed, siblings = 3, alike = 0, self = 0.42, pictures = 240, classmates = 25 } = options
+  const random = seeded(seed)
+  const blood = narrow(random, 20)
+  const own = [
+    ...Array.from({ length: siblings }, () =>
+      mix([Math.sqrt(alike), blood], [Math.sqrt(1 - alike), narrow(random, 20)]),
+    ),
+    ...Array.from({ length: classmates }, () => narrow(random, 20)),
+  ]
+  const found: SyntheticFace[] = []
+  const add = (truth: number, picture: number, x: number): void => {
+    const clear = Math.min(0.85, self / Math.exp(0.5 * (random() + random() - 1)))
+    const look = mix([Math.sqrt(clear), own[truth]!], [Math.sqrt(1 - clear), narrow(random, 48)])
+    // Faces of children lie about 0.32 from their mean (traces of `../priors`).
+    const embedding = scaled(look.map((v, k) => mean[k]! + 0.32 * v))
+    found.push({
+      id: `f${String(found.length).padStart(6, '0')}`,
+      mediaId: `m${String(picture).padStart(6, '0')}`,
+      embedding: Float32Array.from(embedding),
+      age: 5,
+      ageSpread: 3,
+      quality: 0.3 + 0.5 * random(),
+      box: { x, y: 0.2, w: 0.1, h: 0.1 },
+      truth,
+    })
+  }
+  for (let picture = 0; picture < pictures; picture++) {
+    const first = Math.floor(random() * siblings)
+    add(first, picture, 0)
+    const second = Math.floor(random() * siblings)
+    if (random() < 0.2 && second !== first) add(second, picture, 0.5)
+  }
+  for (let k = 0; k < 3 * classmates; k++) add(siblings + (k % classmates), pictures + k, 0)
+  return found
+}
+
 /** BCubed precision, recall and F of a labelling against the truth: what share of a face's companions belong to it, and the reverse. */
 export function bcubed(
   truth: readonly unknown[],

@@ -33,8 +33,8 @@ const GROWN = { at: 18, within: 3 }
 export function describeItem(mediaId: string, pulled: Pulled): Described | undefined {
   const described = pulled.described.get(mediaId)
   const media = described?.media
-  if (!described || !media || media.state !== 'ready' || media.trashedAt || !media.takenAt) return undefined
-  const fileDated = media.takenAtSource === 'file-date' || media.takenAtSource === ''
+  if (!described || !media || media.state !== 'ready' || media.trashedAt) return undefined
+  const fileDated = media.takenAtSource === 'file-date' || media.takenAtSource === '' || !media.takenAt
   const faces = pulled.faces.get(mediaId) ?? []
   const people = faces
     .map(face => pulled.assignments.get(face.id)?.personId)
@@ -44,7 +44,8 @@ export function describeItem(mediaId: string, pulled: Pulled): Described | undef
   return {
     mediaId,
     kind,
-    at: media.takenAt,
+    // Every ready item is rated, even one without any date.
+    at: media.takenAt ?? media.uploadedAt ?? new Date(0),
     exact: !fileDated && TO_THE_MINUTE.has(media.takenAtPrecision),
     latitude: media.place?.latitude,
     longitude: media.place?.longitude,
