@@ -79,7 +79,13 @@ describe('a problem', () => {
     album.answers['album'] = {
       ...album.answers['album'],
       listPages: () => {
-        throw new KeepsakeError({ code, reason, message: 'A sentence.', details: { a: 'b' }, cause: new Error('secret') })
+        throw new KeepsakeError({
+          code,
+          reason,
+          message: 'A sentence.',
+          details: { a: 'b' },
+          cause: new Error('secret'),
+        })
       },
     }
     const answer = await ask('GET', `${base}/pages`)
@@ -227,7 +233,16 @@ describe('items', () => {
         expect(r.embeddings).toBe(false)
         expect(call.caller).toEqual({ kind: 'service', service: 'gateway', familyId })
         const face = { id: 'f1', mediaId, box: { x: 0.1, y: 0.2, w: 0.3, h: 0.4 }, landmarks: [], score: 1, quality: 1 }
-        const more = { age: 3.14, ageSpread: 1, smile: 0.5, expression: 'happy', eyesOpen: 1, yaw: 0, pitch: 0, roll: 0 }
+        const more = {
+          age: 3.14,
+          ageSpread: 1,
+          smile: 0.5,
+          expression: 'happy',
+          eyesOpen: 1,
+          yaw: 0,
+          pitch: 0,
+          roll: 0,
+        }
         const rest = { embedding: Buffer.alloc(0), ranges: [], cropKey: '', sharpness: 0 }
         return { items: [{ mediaId, version: 1, state: 'done', faces: [{ ...face, ...more, ...rest }] }] }
       },
@@ -372,7 +387,9 @@ describe('the album as a whole', () => {
     await album.store.put(originalKey(familyId, mediaId), Readable.from([Buffer.from('original bytes')]), {
       contentType: 'image/jpeg',
     })
-    const answer = await fetch(`${gateway.publicUrl}${base}/export`, { headers: { authorization: 'Bearer parent-token' } })
+    const answer = await fetch(`${gateway.publicUrl}${base}/export`, {
+      headers: { authorization: 'Bearer parent-token' },
+    })
     expect(answer.status).toBe(200)
     expect(answer.headers.get('content-disposition')).toContain('Sato.zip')
     const zip = Buffer.from(await answer.arrayBuffer()).toString('latin1')
@@ -394,8 +411,15 @@ describe('the album as a whole', () => {
         ratings: { done: 2, pending: 0, failed: 0 },
       },
     })
+    album.answers['album'] = {
+      ...album.answers['album'],
+      listMonths: () => ({ months: [{ month: '2024-05', count: 1 }] }),
+    }
     const relative = await ask('GET', `${base}/processing`, { token: 'relative-token' })
-    expect(relative.body['stages']).toEqual({ ingest: { done: 2, pending: 1, failed: 0 } })
+    expect(relative.body).toEqual({
+      items: { total: 1, ready: 1, pending: 0, failed: 0 },
+      stages: { ingest: { done: 1, pending: 1, failed: 0 } },
+    })
   })
 
   test('tells listeners that something moved, and closes when they are signed out', async () => {
@@ -434,7 +458,9 @@ describe('the document', () => {
     const { body } = await ask('GET', '/openapi.json', { token: null })
     expect(body).toEqual(JSON.parse(JSON.stringify(generated)))
     for (const [, ref = ''] of JSON.stringify(body).matchAll(/"\$ref":"#\/([^"]+)"/g)) {
-      const target = ref.split('/').reduce<unknown>((at, step) => (at as Record<string, unknown> | undefined)?.[step], body)
+      const target = ref
+        .split('/')
+        .reduce<unknown>((at, step) => (at as Record<string, unknown> | undefined)?.[step], body)
       expect([ref, typeof target]).toEqual([ref, 'object'])
     }
   })
@@ -446,9 +472,9 @@ describe('the document', () => {
     expect(change('"/v1/families/{familyId}/media":', '"/v1/families/{familyId}/items":').join()).toContain('is gone')
     expect(change('"blurHash":', '"blur":').join()).toContain('blurHash is gone')
     expect(change('"fileName":{"type":"string"}', '"fileName":{"type":"integer"}').join()).toContain('its type was')
-    expect(change('"required":["email","password","name"]', '"required":["email","password","name","age"]').join()).toContain(
-      'age is required now',
-    )
+    expect(
+      change('"required":["email","password","name"]', '"required":["email","password","name","age"]').join(),
+    ).toContain('age is required now')
   })
 })
 

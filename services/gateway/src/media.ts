@@ -1,4 +1,5 @@
 import type { FactChanges, Media as MediaMessage } from '@keepsake/proto/album/v1'
+import type { CallOptions } from '@keepsake/rpc'
 import { z } from 'zod'
 import { ifThere } from './clients.js'
 import { endpoint, type AnyEndpoint, type Input } from './endpoint.js'
@@ -333,6 +334,10 @@ async function requireVisible(asked: Asked, mediaId: string): Promise<MediaMessa
   return found
 }
 
+/** One request with two effects: each is remembered under a key of its own. */
+const apart = (options: CallOptions, effect: string): CallOptions =>
+  options.idempotencyKey === undefined ? options : { ...options, idempotencyKey: `${options.idempotencyKey}.${effect}` }
+
 /** Items: the timeline, facts and their corrections, favourites, comments, trash, bytes. */
 export const mediaEndpoints: readonly AnyEndpoint[] = [
   endpoint({
@@ -391,7 +396,7 @@ export const mediaEndpoints: readonly AnyEndpoint[] = [
       if (body.changes?.audience !== undefined)
         await edge.clients.album.setAudience(
           { mediaIds: body.ids, audience: audienceMessage(body.changes.audience) },
-          await as(),
+          apart(await as(), 'audience'),
         )
       if (changes === undefined && shiftSeconds === undefined) {
         if (body.changes?.audience === undefined) throw errors.malformed('Say what to change, or by how much to shift.')
@@ -436,7 +441,7 @@ export const mediaEndpoints: readonly AnyEndpoint[] = [
       if (body.audience !== undefined)
         await edge.clients.album.setAudience(
           { mediaIds: [mediaId], audience: audienceMessage(body.audience) },
-          await input.as(),
+          apart(await input.as(), 'audience'),
         )
       const changes = factChanges(body)
       if (changes !== undefined) {

@@ -41,7 +41,7 @@ export function compose({ ingest, album, face, cluster, rating }: Progress): Pro
   const least = (value: number) => Math.max(0, value)
   const behind = (isBehind: boolean) => (isBehind ? 1 : 0)
   // Items that are through ingest but not yet in the catalogue.
-  const uncatalogued = least(ingest.ready + ingest.failed - album.ready - album.failed)
+  const uncatalogued = least(ingest.ready + ingest.failed - album.ready - album.failed - album.trashed)
   const items = { total: ingest.total, ready: ingest.ready, pending: ingest.pending, failed: ingest.failed }
   const stages: Processing['stages'] = {
     ingest: {
@@ -60,11 +60,14 @@ export function compose({ ingest, album, face, cluster, rating }: Progress): Pro
       pending: Math.max(unclustered, behind(album.peopleVersion < cluster.version)),
     }
   }
-  const unrated = Math.max(rating.pending, least(ingest.ready - rating.done))
+  // What is in the trash has no rating.
+  const unrated = Math.max(rating.pending, least(album.ready - rating.done))
   const stale = rating.peopleVersion < cluster.version || album.ratingVersion < rating.version
   stages.ratings = { done: rating.done, failed: 0, pending: Math.max(unrated, behind(stale)) }
   return { items, stages }
 }
+
+const readyItems = { kinds: [], states: ['ready'], trash: false }
 
 type Asked = Pick<Input<unknown, unknown, unknown>, 'edge' | 'asGateway'>
 
@@ -94,15 +97,12 @@ export const processingEndpoints: readonly AnyEndpoint[] = [
       const composed = compose(await progressOf(input))
       if (input.person.role === 'parent') return composed
       // A relative learns of the items he may see, not how many there are besides.
-      const own = await input.edge.clients.album.getProgress({}, await input.as())
-      const { ready, failed } = own
-      const pending = Math.max(
-        own.pending,
-        ...Object.values(composed.stages).map(stage => Math.min(1, stage?.pending ?? 0)),
-      )
+      const { months } = await input.edge.clients.album.listMonths({ filter: readyItems }, await input.as())
+      const ready = months.reduce((sum, month) => sum + month.count, 0)
+      const pending = Object.values(composed.stages).some(stage => (stage?.pending ?? 0) > 0) ? 1 : 0
       return {
-        items: { total: ready + failed + own.pending, ready, pending: own.pending, failed },
-        stages: { ingest: { done: ready, pending, failed } },
+        items: { total: ready, ready, pending: 0, failed: 0 },
+        stages: { ingest: { done: ready, pending, failed: 0 } },
       }
     },
   }),
