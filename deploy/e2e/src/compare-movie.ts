@@ -38,8 +38,10 @@ export async function compareMovie(
     let index = 0
     for await (const frame of media.frames(file, { timestamps: times, maxSide: 4096 })) {
       const slot = slots[index++] as Slot
-      const shown = sharp(frame.data, { raw: { width: frame.width, height: frame.height, channels: 3 } })
-      const expected = sharp(await cropped(await picture(slot.mediaId ?? '', probe.height), middle(slot)))
+      const crop = await cropped(await picture(slot.mediaId ?? '', probe.height), middle(slot))
+      const panel = panelOf(await sharp(crop).metadata(), frame)
+      const shown = sharp(frame.data, { raw: { width: frame.width, height: frame.height, channels: 3 } }).extract(panel)
+      const expected = sharp(crop)
       const score = ssim(await grey(shown, height), await grey(expected, height)).mssim
       if (score < lowest.ssim) lowest = { ssim: score, mediaId: slot.mediaId ?? '', at: frame.timeS }
     }
@@ -50,6 +52,19 @@ export async function compareMovie(
   } finally {
     await media.close()
   }
+}
+
+/**
+ * Where a crop stands in the frame. One of the movie's shape fills it; a picture of another shape is shown whole, in the middle of a soft
+ * copy of itself, which is not compared.
+ */
+function panelOf(crop: { width?: number; height?: number }, frame: { width: number; height: number }) {
+  const shape = (crop.width ?? 1) / (crop.height ?? 1)
+  const film = frame.width / frame.height
+  const fills = Math.abs(shape / film - 1) < 0.03
+  const width = fills ? frame.width : Math.round(Math.min(frame.width, frame.height * shape))
+  const height = fills ? frame.height : Math.round(Math.min(frame.height, frame.width / shape))
+  return { left: Math.floor((frame.width - width) / 2), top: Math.floor((frame.height - height) / 2), width, height }
 }
 
 /** The rectangle half way through a slot. */
