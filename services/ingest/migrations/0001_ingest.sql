@@ -14,6 +14,7 @@ create table ingest.uploads (
   state text not null default 'open' check (state in ('open', 'finished', 'terminated')),
   lease uuid,                     -- one writer at a time
   lease_until timestamptz,
+  last_lease uuid,                -- of the part recorded last: a repeated commit answers the same
   media_id uuid,
   duplicate boolean not null default false,
   joined boolean not null default false,

@@ -74,6 +74,7 @@ describe('uploads', () => {
     await expect(commitPart(h.context, id, slow.lease, 5, call)).rejects.toMatchObject({ reason: 'UPLOAD_LEASE_LOST' })
     await expect(commitPart(h.context, id, next.lease, 11, call)).rejects.toMatchObject({ reason: 'PART_TOO_LARGE' })
     expect((await commitPart(h.context, id, next.lease, 10, call)).offset).toBe(10)
+    expect((await commitPart(h.context, id, next.lease, 10, call)).offset).toBe(10) // its answer was lost
   })
 
   test('belong to the member who began them', async () => {

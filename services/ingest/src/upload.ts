@@ -23,6 +23,7 @@ export interface UploadRow {
   state: 'open' | 'finished' | 'terminated'
   lease: string | null
   leaseUntil: Date | null
+  lastLease: string | null
   mediaId: string | null
   duplicate: boolean
   joined: boolean
@@ -85,6 +86,7 @@ export async function beginPart(deps: Deps, id: string, offset: number, call: Ca
 export async function commitPart(deps: Deps, id: string, lease: string, size: number, call: Call): Promise<Upload> {
   return deps.db.family(call, async tx => {
     const row = await ownUpload(deps, tx, id, call, true)
+    if (row.lease !== lease && row.lastLease === lease) return toUpload(row) // recorded already; the answer was lost
     requireOpen(row)
     if (row.lease !== lease) throw refuse('UPLOAD_LEASE_LOST', { offset: String(row.position) })
     if (!Number.isSafeInteger(size) || size < 0 || row.position + size > row.size) throw refuse('PART_TOO_LARGE')
@@ -95,7 +97,7 @@ export async function commitPart(deps: Deps, id: string, lease: string, size: nu
     }
     return toUpload(
       await tx.one<UploadRow>(sql`
-        update ingest.uploads set position = position + ${size}, lease = null, lease_until = null,
+        update ingest.uploads set position = position + ${size}, lease = null, lease_until = null, last_lease = ${lease},
           expires_at = ${new Date(deps.now() + deps.knobs.uploadMs)}
         where family_id = ${tx.familyId} and id = ${id} returning *`),
     )
