@@ -76,9 +76,13 @@ export async function run(): Promise<boolean> {
     }
     const [own, alone, theirs] = [median(times.pipeline), median(times.raw), median(times.tfjs)]
     const per = (ms: number) => `${(ms / photos.length).toFixed(0)} ms`
-    console.log(`   ${photos.length} photos, ${faces} faces; a photo: decoding ${per(decodeMs * photos.length)}, faces ${per(own)}, models alone ${per(alone)}, TensorFlow.js ${per(theirs)}`)
+    console.log(
+      `   ${photos.length} photos, ${faces} faces; a photo: decoding ${per(decodeMs * photos.length)}, faces ${per(own)}, models alone ${per(alone)}, TensorFlow.js ${per(theirs)}`,
+    )
     console.log(`   speed over the models alone ${(alone / own).toFixed(2)} (at least ${leastOfRaw})`)
-    console.log(`   speed over TensorFlow.js ${(theirs / own).toFixed(1)} (at least ${leastOfTfjs}); models alone ${(theirs / alone).toFixed(1)}`)
+    console.log(
+      `   speed over TensorFlow.js ${(theirs / own).toFixed(1)} (at least ${leastOfTfjs}); models alone ${(theirs / alone).toFixed(1)}`,
+    )
     return alone / own >= leastOfRaw && theirs / own >= leastOfTfjs
   } finally {
     await inference.close()
@@ -91,7 +95,10 @@ export async function run(): Promise<boolean> {
 function rowsOf(runs: readonly Run[]): { model: ModelName; pixels: Uint8Array }[] {
   return runs.flatMap(({ model, input }) => {
     const bytes = MODELS[model].size ** 2 * 3
-    return Array.from({ length: input.rows }, (_, row) => ({ model, pixels: input.data.subarray(row * bytes, (row + 1) * bytes) }))
+    return Array.from({ length: input.rows }, (_, row) => ({
+      model,
+      pixels: input.data.subarray(row * bytes, (row + 1) * bytes),
+    }))
   })
 }
 

@@ -54,3 +54,18 @@ test('mirrored twice is the crop itself', () => {
   expect([...mirrored(crop, 3).subarray(0, 3)]).toEqual([6, 7, 8])
   expect(mirrored(mirrored(crop, 3), 3)).toEqual(crop)
 })
+
+test('a crop at the edge has the same pixels as one that lies inside', () => {
+  const noise = Uint8Array.from({ length: 60 * 60 * 3 }, (_, i) => (i * 7919) % 251)
+  const image = { data: noise, width: 60, height: 60 }
+  // The same picture with a black border of 40 px, in which the crop lies inside.
+  const padded = new Uint8Array(140 * 140 * 3)
+  for (let y = 0; y < 60; y++) padded.set(noise.subarray(y * 180, (y + 1) * 180), ((y + 40) * 140 + 40) * 3)
+  const map = squareCrop({ x: 10, y: 50 }, 50, 0.3, 32)
+  const atEdge = new Picture(image).crop(map, 32)
+  const inside = new Picture({ data: padded, width: 140, height: 140 }).crop(
+    { ...map, c: map.c + 40, f: map.f + 40 },
+    32,
+  )
+  expect(Math.max(...atEdge.map((value, i) => Math.abs(value - (inside[i] as number))))).toBeLessThanOrEqual(1)
+})

@@ -1,5 +1,5 @@
 import type { RgbImage } from '@keepsake/media'
-import type { Affine } from './geometry.js'
+import { apply, type Affine } from './geometry.js'
 
 /**
  * A decoded picture with halved copies of itself, made when first needed. A crop that shrinks a face reads from the copy next in
@@ -79,65 +79,102 @@ export function halve({ data, width, height }: RgbImage): RgbImage {
 }
 
 /** Bilinear, `samples` x `samples` points per target pixel. */
-function sample({ data, width, height }: RgbImage, map: Affine, size: number, samples: number, out: Uint8Array): void {
+function sample(image: RgbImage, map: Affine, size: number, samples: number, out: Uint8Array): void {
+  if (liesInside(image, map, size)) sampleInside(image, map, size, samples, out)
+  else sampleClipped(image, map, size, samples, out)
+}
+
+/** Whether every sample of a crop has its four neighbours in the picture: then no bounds need to be looked at, which is twice as fast. */
+function liesInside({ width, height }: RgbImage, map: Affine, size: number): boolean {
+  const [low, high] = [-1, size]
+  return [low, high].every(y =>
+    [low, high].every(x => {
+      const corner = apply(map, { x, y })
+      return corner.x >= 0 && corner.y >= 0 && corner.x < width - 1 && corner.y < height - 1
+    }),
+  )
+}
+
+function sampleInside({ data, width }: RgbImage, map: Affine, size: number, samples: number, out: Uint8Array): void {
   const { a, b, c, d, e, f } = map
   const row = width * 3
-  const weight = 1 / (samples * samples)
+  const share = 1 / (samples * samples)
+  const step = 1 / samples
+  const start = step / 2 - 0.5
   let target = 0
   for (let y = 0; y < size; y++) {
     for (let x = 0; x < size; x++) {
-      let red = 0
-      let green = 0
-      let blue = 0
+      let red = 0.5
+      let green = 0.5
+      let blue = 0.5
       for (let j = 0; j < samples; j++) {
-        const dy = y + (j + 0.5) / samples - 0.5
+        const dy = y + start + j * step
         for (let i = 0; i < samples; i++) {
-          const dx = x + (i + 0.5) / samples - 0.5
+          const dx = x + start + i * step
           const sx = a * dx + b * dy + c
           const sy = d * dx + e * dy + f
-          const x0 = Math.floor(sx)
-          const y0 = Math.floor(sy)
-          if (x0 < -1 || y0 < -1 || x0 >= width || y0 >= height) continue
-          const fx = sx - x0
-          const fy = sy - y0
-          const at = y0 * row + x0 * 3
-          const isLeftIn = x0 >= 0
-          const isRightIn = x0 + 1 < width
-          if (y0 >= 0) {
-            const wy = 1 - fy
-            if (isLeftIn) {
-              const w = wy * (1 - fx)
-              red += w * (data[at] as number)
-              green += w * (data[at + 1] as number)
-              blue += w * (data[at + 2] as number)
-            }
-            if (isRightIn) {
-              const w = wy * fx
-              red += w * (data[at + 3] as number)
-              green += w * (data[at + 4] as number)
-              blue += w * (data[at + 5] as number)
-            }
-          }
-          if (y0 + 1 < height) {
-            const below = at + row
-            if (isLeftIn) {
-              const w = fy * (1 - fx)
-              red += w * (data[below] as number)
-              green += w * (data[below + 1] as number)
-              blue += w * (data[below + 2] as number)
-            }
-            if (isRightIn) {
-              const w = fy * fx
-              red += w * (data[below + 3] as number)
-              green += w * (data[below + 4] as number)
-              blue += w * (data[below + 5] as number)
-            }
-          }
+          const left = sx | 0
+          const top = sy | 0
+          const fx = sx - left
+          const fy = (sy - top) * share
+          const gy = share - fy
+          const w00 = (1 - fx) * gy
+          const w01 = fx * gy
+          const w10 = (1 - fx) * fy
+          const w11 = fx * fy
+          const p = top * row + left * 3
+          const q = p + row
+          red +=
+            w00 * (data[p] as number) +
+            w01 * (data[p + 3] as number) +
+            w10 * (data[q] as number) +
+            w11 * (data[q + 3] as number)
+          green +=
+            w00 * (data[p + 1] as number) +
+            w01 * (data[p + 4] as number) +
+            w10 * (data[q + 1] as number) +
+            w11 * (data[q + 4] as number)
+          blue +=
+            w00 * (data[p + 2] as number) +
+            w01 * (data[p + 5] as number) +
+            w10 * (data[q + 2] as number) +
+            w11 * (data[q + 5] as number)
         }
       }
-      out[target++] = red * weight + 0.5
-      out[target++] = green * weight + 0.5
-      out[target++] = blue * weight + 0.5
+      out[target] = red
+      out[target + 1] = green
+      out[target + 2] = blue
+      target += 3
+    }
+  }
+}
+
+/** The same where the crop reaches over the picture's edge: what lies outside is black. */
+function sampleClipped(image: RgbImage, map: Affine, size: number, samples: number, out: Uint8Array): void {
+  const { data, width, height } = image
+  const share = 1 / (samples * samples)
+  const start = 0.5 / samples - 0.5
+  for (let y = 0; y < size; y++) {
+    for (let x = 0; x < size; x++) {
+      const sum = [0.5, 0.5, 0.5]
+      for (let point = 0; point < samples * samples; point++) {
+        const place = apply(map, {
+          x: x + start + (point % samples) / samples,
+          y: y + start + Math.floor(point / samples) / samples,
+        })
+        const left = Math.floor(place.x)
+        const top = Math.floor(place.y)
+        for (let corner = 0; corner < 4; corner++) {
+          const column = left + (corner & 1)
+          const row = top + (corner >> 1)
+          if (column < 0 || row < 0 || column >= width || row >= height) continue
+          const weight = (1 - Math.abs(place.x - column)) * (1 - Math.abs(place.y - row)) * share
+          const at = (row * width + column) * 3
+          for (let channel = 0; channel < 3; channel++)
+            sum[channel] = (sum[channel] as number) + weight * (data[at + channel] as number)
+        }
+      }
+      out.set(sum, (y * size + x) * 3)
     }
   }
 }

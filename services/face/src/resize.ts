@@ -11,68 +11,67 @@ export function resize(picture: Picture, width: number, height: number): RgbImag
   const source = picture.level(level)
   const across = filter(source.width, width)
   const down = filter(source.height, height)
-  const rows = new Float32Array(source.height * width * 3)
-  for (let y = 0, target = 0; y < source.height; y++) {
-    const row = y * source.width * 3
-    for (let x = 0; x < width; x++) {
-      let red = 0
-      let green = 0
-      let blue = 0
-      let at = row + (across.first[x] as number) * 3
-      const end = across.from[x + 1] as number
-      for (let tap = across.from[x] as number; tap < end; tap++, at += 3) {
-        const weight = across.weights[tap] as number
-        red += weight * (source.data[at] as number)
-        green += weight * (source.data[at + 1] as number)
-        blue += weight * (source.data[at + 2] as number)
-      }
-      rows[target++] = red
-      rows[target++] = green
-      rows[target++] = blue
-    }
+  const data = new Uint8Array(width * height * 3)
+  // One row at a time, first down, then across: the line stays in the cache, which halves the time.
+  const line = new Float64Array(source.width * 3)
+  for (let y = 0; y < height; y++) {
+    sumRows(source.data, down, y, line)
+    sumColumns(line, across, data, y * width * 3)
   }
-  return { data: sumRows(rows, width * 3, down, height), width, height }
+  return { data, width, height }
 }
 
-/** Weights of each target pixel's taps, which lie side by side from `first[x]` on; taps of pixel x are `from[x]` to `from[x + 1]`. */
+/** Target pixel `x` is the sum of `taps` source pixels from `first[x]` on, by the weights from `x * taps` on. */
 interface Filter {
   first: Int32Array
-  from: Int32Array
-  weights: Float32Array
+  weights: Float64Array
+  taps: number
 }
 
 function filter(source: number, target: number): Filter {
   const scale = source / target
-  // How far a tap reaches: as far as a target pixel is wide, at least one source pixel.
+  // A tap reaches as far as a target pixel is wide, at least to the next source pixel.
   const reach = Math.max(1, scale)
+  const taps = Math.min(source, Math.ceil(2 * reach))
   const first = new Int32Array(target)
-  const from = new Int32Array(target + 1)
-  const weights: number[] = []
+  const weights = new Float64Array(target * taps)
   for (let x = 0; x < target; x++) {
     const centre = (x + 0.5) * scale - 0.5
-    const low = Math.max(0, Math.ceil(centre - reach))
-    const high = Math.min(source - 1, Math.floor(centre + reach))
-    const taps = Array.from({ length: high - low + 1 }, (_, i) => Math.max(0, 1 - Math.abs(low + i - centre) / reach))
-    const sum = taps.reduce((total, tap) => total + tap, 0)
+    const low = Math.max(0, Math.min(source - taps, Math.floor(centre - reach) + 1))
     first[x] = low
-    for (const tap of taps) weights.push(tap / sum)
-    from[x + 1] = weights.length
+    const triangle = Array.from({ length: taps }, (_, i) => Math.max(0, 1 - Math.abs(low + i - centre) / reach))
+    const sum = triangle.reduce((total, weight) => total + weight, 0)
+    triangle.forEach((weight, i) => (weights[x * taps + i] = weight / sum))
   }
-  return { first, from, weights: Float32Array.from(weights) }
+  return { first, weights, taps }
 }
 
-function sumRows(rows: Float32Array, stride: number, down: Filter, height: number): Uint8Array {
-  const data = new Uint8Array(height * stride)
-  const line = new Float32Array(stride)
-  for (let y = 0; y < height; y++) {
-    line.fill(0.5)
-    let at = (down.first[y] as number) * stride
-    const end = down.from[y + 1] as number
-    for (let tap = down.from[y] as number; tap < end; tap++, at += stride) {
-      const weight = down.weights[tap] as number
-      for (let i = 0; i < stride; i++) line[i] = (line[i] as number) + weight * (rows[at + i] as number)
-    }
-    data.set(line, y * stride)
+function sumRows(data: Uint8Array, { first, weights, taps }: Filter, y: number, line: Float64Array): void {
+  line.fill(0)
+  for (let tap = 0; tap < taps; tap++) {
+    const weight = weights[y * taps + tap] as number
+    if (weight === 0) continue
+    const row = ((first[y] as number) + tap) * line.length
+    for (let i = 0; i < line.length; i++) line[i] = (line[i] as number) + weight * (data[row + i] as number)
   }
-  return data
+}
+
+function sumColumns(line: Float64Array, { first, weights, taps }: Filter, data: Uint8Array, row: number): void {
+  let target = row
+  for (let x = 0; x < first.length; x++) {
+    let at = (first[x] as number) * 3
+    // The half rounds to the nearest whole number when the sum is stored in a byte.
+    let red = 0.5
+    let green = 0.5
+    let blue = 0.5
+    for (let tap = x * taps; tap < (x + 1) * taps; tap++, at += 3) {
+      const weight = weights[tap] as number
+      red += weight * (line[at] as number)
+      green += weight * (line[at + 1] as number)
+      blue += weight * (line[at + 2] as number)
+    }
+    data[target++] = red
+    data[target++] = green
+    data[target++] = blue
+  }
 }
