@@ -9,7 +9,7 @@ create table ingest.uploads (
   last_modified timestamptz,
   audience text not null default '',
   collections text[] not null default '{}',
-  scope text not null,            -- the import, or the member where there is none: names are compared only within it
+  scope text not null,            -- the import, or the member and day where there is none: names are compared only within it
   folder text,                    -- inside the import; null where unknown
   state text not null default 'open' check (state in ('open', 'finished', 'terminated')),
   lease uuid,                     -- one writer at a time

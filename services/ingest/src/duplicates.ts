@@ -121,18 +121,26 @@ function* nearPairs(hashes: readonly (Hash | undefined)[]): Generator<[number, n
       searched.push(i)
     } else yield [i, first]
   }
+  // Chains in typed arrays: with a Map of lists this loop takes ten times as long on 100,000 items.
+  const words = new Uint16Array(searched.length * 4)
+  searched.forEach((i, position) => words.set(hashes[i]!, position * 4))
+  const apart = (a: number, b: number) => {
+    let bits = 0
+    for (let k = 0; k < 4; k++) bits += POPCOUNT[words[a * 4 + k]! ^ words[b * 4 + k]!]!
+    return bits
+  }
+  const next = new Int32Array(searched.length)
   for (let word = 0; word < 4; word++) {
-    const buckets = new Map<number, number[]>()
-    for (const i of searched) {
-      const value = hashes[i]![word]!
+    const head = new Int32Array(65_536).fill(-1)
+    for (let a = 0; a < searched.length; a++) {
+      const value = words[a * 4 + word]!
       for (let flip = -1; flip < 16; flip++) {
-        for (const j of buckets.get(flip < 0 ? value : value ^ (1 << flip)) ?? []) {
-          if (distance(hashes[i]!, hashes[j]!) <= NEAR_BITS) yield [i, j]
+        for (let b = head[flip < 0 ? value : value ^ (1 << flip)]!; b >= 0; b = next[b]!) {
+          if (apart(a, b) <= NEAR_BITS) yield [searched[a]!, searched[b]!]
         }
       }
-      const bucket = buckets.get(value)
-      if (bucket) bucket.push(i)
-      else buckets.set(value, [i])
+      next[a] = head[value]!
+      head[value] = a
     }
   }
 }

@@ -44,7 +44,7 @@ const DENSITY = 3_000
 const NO_TOWN = new Set(['PPLX', 'PPLQ', 'PPLW', 'PPLH', 'PPLCH'])
 
 /**
- * Finds places offline. The index is built on first use (a quarter of a second, about 6 MB) and dropped after `idleMs` without one.
+ * Finds places offline. The index is built on first use (a third of a second, about 6 MB) and dropped after `idleMs` without one.
  */
 export class Places {
   private index: Promise<Index> | undefined

@@ -38,7 +38,10 @@ export async function createUpload(deps: Deps, request: CreateUploadRequest, cal
   const fileName = cleanFileName(request.fileName)
   const audience = checkedAudience(request.audience)
   const folder = folderOf(request.relativePath)
-  const scope = request.importId === '' ? `member:${member.memberId}` : `import:${request.importId.slice(0, 200)}`
+  // Without an import, names mean something only among one member's uploads of a day: cameras begin again at IMG_0001.
+  const day = new Date(deps.now()).toISOString().slice(0, 10)
+  const scope =
+    request.importId === '' ? `member:${member.memberId}:${day}` : `import:${request.importId.slice(0, 200)}`
   const expiresAt = new Date(deps.now() + deps.knobs.uploadMs)
   return deps.db.family(call, async tx => {
     const known = /^[0-9a-f]{64}$/i.test(request.sha256)
