@@ -103,16 +103,18 @@ export function rate(input: RatingInput): Rated {
   return { value: round(Math.min(100, Math.max(0, sum))), parts }
 }
 
+/** Below this a face counts as no child at all: most adults have some probability left. */
+const HARDLY = 0.2
+
 function childParts(faces: readonly RatedFace[]): RatingPart[] {
   // Each further child adds less: 1 - (1-p)(1-q)… with 0.7 for the first.
-  const none = faces.reduce((rest, f) => rest * (1 - 0.7 * unit(f.child)), 1)
+  const none = faces.reduce((rest, f) => rest * (1 - 0.7 * Math.max(0, (unit(f.child) - HARDLY) / (1 - HARDLY))), 1)
   const children = faces.filter(f => f.child >= 0.5).length
   const registered = faces.some(f => f.registered)
   const points = POINTS.children * (1 - none) + (registered ? POINTS.registered : 0)
   if (round(points) === 0) return []
-  return [
-    part('children', points, registered ? 'children-known' : 'children', { count: String(Math.max(1, children)) }),
-  ]
+  const key = registered ? 'children-known' : children ? 'children' : 'children-maybe'
+  return [part('children', points, key, { count: String(Math.max(1, children)) })]
 }
 
 function faceParts(faces: readonly RatedFace[]): RatingPart[] {

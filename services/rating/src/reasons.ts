@@ -2,6 +2,7 @@
 const sentences = {
   base: { en: 'Every item starts here.', ja: 'すべての写真の出発点です。' },
   children: { en: '{count|A child is|{count} children are} in it.', ja: '子どもが{count}人写っています。' },
+  'children-maybe': { en: 'Someone may be a child.', ja: '子どもかもしれない人が写っています。' },
   'children-known': {
     en: '{count|One of your children is|{count} children are} in it.',
     ja: 'お子さまが写っています（{count}人）。',

@@ -66,6 +66,9 @@ const PER_MOMENT: Record<string, number> = { 'one-second': 3, memory: 4, prints:
 
 const DAY = 86_400_000
 
+/** A slice of the period with so many items or fewer has few. */
+const FEW = 3
+
 /** Rejections that are told, at most. */
 const NOTABLE = 40
 
@@ -158,7 +161,7 @@ class Choice {
   readonly #children = new Map<string, number>()
   readonly #slices: Int32Array
   readonly #quota: Float64Array
-  readonly #fewest: Float64Array
+  readonly #held: Float64Array
   readonly #perMoment: number
   readonly #fair: ReadonlyMap<string, number>
   readonly #start: number
@@ -181,7 +184,7 @@ class Choice {
     const roots = held.map(n => n ** 0.4)
     const total = roots.reduce((a, b) => a + b, 0) || 1
     this.#quota = roots.map(r => Math.max(r > 0 ? 1 : 0, (count * r) / total))
-    this.#fewest = held
+    this.#held = held
     const moments = new Set(eligible.map(item => item.momentId ?? item.mediaId)).size
     this.#perMoment = Math.max(
       PER_MOMENT[wanted.purpose] ?? PER_MOMENT.selection!,
@@ -290,7 +293,7 @@ class Choice {
     const slice = this.#slice(item)
     if (item.kind === 'video' && this.#videoBonus(item) > WORTH.video / 2) return 'pick-video'
     if (this.#fair.size > 1 && this.#childBonus(item) > WORTH.child / 2 && this.items.length > 0) return 'pick-child'
-    if (this.#fewest[slice]! <= this.#quota[slice]! * 2) return 'pick-period'
+    if (this.#held[slice]! <= FEW) return 'pick-period'
     return 'pick-rating'
   }
 
