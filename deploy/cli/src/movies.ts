@@ -1,4 +1,4 @@
-import type { Api } from './api.js'
+import type { Api, Page } from './api.js'
 
 /** What this command line reads of a movie. */
 export interface Movie {
@@ -51,16 +51,14 @@ export async function makeMovie(
 
 /** The first and last day (yyyy-mm-dd, local to each picture) of what the family sees; undefined without dated items. */
 export async function coveredPeriod(api: Api, familyId: string): Promise<{ from: string; to: string } | undefined> {
-  let from: string | undefined
-  let to: string | undefined
-  for await (const item of api.list<{ takenAt?: string | null; takenAtSource?: string; state: string }>(
-    `/v1/families/${familyId}/media?limit=200`,
-  )) {
-    // The date of a file is the day of a copy, not of a memory: the movie's title would be wrong.
-    if (item.state !== 'ready' || !item.takenAt) continue
-    const day = item.takenAt.slice(0, 10)
-    if (!from || day < from) from = day
-    if (!to || day > to) to = day
+  const days: string[] = []
+  for (const order of ['oldest', 'newest']) {
+    // The order is that of instants; a page from each end holds the first and the last local day, whatever the offsets.
+    const path = `/v1/families/${familyId}/media?state=ready&order=${order}&limit=100`
+    const page = await api.get<Page<{ takenAt?: string | null }>>(path)
+    for (const item of page.items) if (item.takenAt) days.push(item.takenAt.slice(0, 10))
   }
+  days.sort()
+  const [from, to] = [days[0], days.at(-1)]
   return from && to ? { from, to } : undefined
 }
