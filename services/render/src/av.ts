@@ -190,13 +190,14 @@ export async function encodeSegment(
   return count
 }
 
-/** Joins segments and sound to an MP4 that can be played while it loads. Throws when segments do not fit together. */
+/** Joins segments and sound to an MP4 that can be played while it loads; says how many frames it holds. Throws when segments do not fit together. */
 export async function joinSegments(
   segments: readonly { file: string; startFrame: number }[],
   sound: Stereo,
   file: string,
   title: string,
-): Promise<void> {
+): Promise<number> {
+  let frames = 0
   const muxer = await Muxer.open(file, { format: 'mp4', options: { movflags: '+faststart' } })
   const encoder = await Encoder.create(av.FF_ENCODER_AAC, {
     context: { bitRate: AUDIO_BITRATE, timeBase: new Rational(1, SAMPLE_RATE) },
@@ -225,6 +226,7 @@ export async function joinSegments(
         packet.dts += offset
         await muxer.writePacket(packet, video)
         packet.free()
+        frames++
       }
     }
   } finally {
@@ -232,6 +234,7 @@ export async function joinSegments(
     encoder.close()
     for (const demuxer of open) await demuxer.close()
   }
+  return frames
 }
 
 function videoStream(demuxer: Demuxer): NonNullable<ReturnType<Demuxer['video']>> {

@@ -73,7 +73,8 @@ async function makeFilm(job: FilmJob): Promise<ChildMessage> {
     await compositor.close()
   }
   const { sound, measured } = await soundOf(job, sourceOf)
-  await joinSegments(segments, sound, 'movie.mp4', board.title)
+  const joined = await joinSegments(segments, sound, 'movie.mp4', board.title)
+  if (joined !== board.frames) throw new Error(`the film holds ${joined} frames instead of ${board.frames}`)
   await tell({ type: 'progress', share: 1 })
   const usage = process.resourceUsage()
   return {
