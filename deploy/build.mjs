@@ -44,7 +44,7 @@ function steps() {
     {
       name: 'kernel',
       inputs: [kernel],
-      outputs: [],
+      outputs: ['services/render/dist/film.wasm'],
       when: () => existsSync(path.join(root, kernel, 'build.mjs')),
       commands: [[process.execPath, path.join(kernel, 'build.mjs')]],
     },
