@@ -13,8 +13,10 @@ import { cropsOf, sweepCrops } from './erase.js'
 import { detectItem, type Effect } from './detect-item.js'
 import type { FaceTools } from './events.js'
 import { onFamilyChanged, onMediaRemoved } from './forget.js'
+import { samplingStep } from './observe.js'
 import { facesResync } from './resync.js'
 import { FaceRpc } from './rpc.js'
+import { startFace } from './service.js'
 import { drawFaces, StubModels, type DrawnFace } from './testing/stub-models.js'
 
 const FAMILY = '01934000-0000-7000-8000-00000000000a'
@@ -359,6 +361,23 @@ describe('reading', () => {
     expect((await byFace()).items.map(item => item.faces.map(f => f.id))).toEqual([[face?.id]])
     expect((await byFace(callAs({ kind: 'service', service: 'cluster', familyId: OTHER }))).items).toEqual([])
   })
+})
+
+test('the service does not start without its models, and says which file is missing', async () => {
+  const env = {
+    KEEPSAKE_DATABASE_URL: database.url('face'),
+    KEEPSAKE_INGEST_ADDRESS: '127.0.0.1:1',
+    KEEPSAKE_FAMILY_ADDRESS: '127.0.0.1:1',
+    KEEPSAKE_MODELS_DIR: dir,
+  }
+  await expect(startFace(env)).rejects.toMatchObject({
+    reason: 'MODEL_MISSING',
+    message: 'The model file ssd_mobilenetv1.onnx is missing; prepare the models again to make it.',
+  })
+})
+
+test('a clip is sampled four times, a film once a second and 60 times at most', () => {
+  expect([0, 2, 30, 3600].map(samplingStep)).toEqual([0.25, 0.5, 1, 60])
 })
 
 test('through the real event log: an event becomes faces, resync says them again', async () => {

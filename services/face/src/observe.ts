@@ -67,7 +67,7 @@ async function observeVideo(media: Media, tools: ObserveTools, options: RunOptio
     key,
     async file => {
       const duration = media.duration ?? (await tools.media.probeVideo(file, signal)).durationS
-      const everyS = Math.max(1, duration / MAX_FRAMES)
+      const everyS = samplingStep(duration)
       const follower = new FaceFollower(everyS, duration)
       const sampling = { everyS, maxSide: FRAME_SIDE, maxFrames: MAX_FRAMES + 1, rotation, ...signal }
       let size = { width: 1, height: 1 }
@@ -101,6 +101,11 @@ async function observeVideo(media: Media, tools: ObserveTools, options: RunOptio
     },
     signal,
   )
+}
+
+/** Seconds between the frames that are looked at: one a second; a clip of few seconds is looked at four times, a long film 60 times. */
+export function samplingStep(duration: number): number {
+  return Math.max(Math.min(1, Math.max(duration / 4, 0.25)), duration / MAX_FRAMES)
 }
 
 /** A track as one face: how it looks at its best, who it is on the whole. */
