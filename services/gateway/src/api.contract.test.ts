@@ -478,6 +478,29 @@ describe('the document', () => {
   })
 })
 
+test('a gateway that stops ends its streams and finishes the answers under way', async () => {
+  const leaving = await album.gateway()
+  const headers = { authorization: 'Bearer parent-token' }
+  const stream = await fetch(`${leaving.publicUrl}${base}/events`, { headers })
+  let asked = false
+  let release: () => void = () => {}
+  album.answers['album'] = {
+    ...album.answers['album'],
+    listPages: () => {
+      asked = true
+      return new Promise(resolve => (release = () => resolve({ pages: [] })))
+    },
+  }
+  const pending = fetch(`${leaving.publicUrl}${base}/pages`, { headers })
+  await until(() => asked)
+  const closed = leaving.close()
+  expect(await stream.text()).toContain('retry')
+  release()
+  expect((await pending).status).toBe(200)
+  await closed
+  await expect(fetch(`${leaving.publicUrl}/readyz`)).rejects.toThrow()
+})
+
 test('the public readiness tells nothing but that it is there', async () => {
   expect(await ask('GET', '/readyz', { token: null })).toMatchObject({ status: 200, body: { status: 'ok' } })
   const page = await fetch(`${gateway.publicUrl}/readyz`)

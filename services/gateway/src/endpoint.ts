@@ -1,4 +1,4 @@
-import type { ObjectStore } from '@keepsake/media'
+import type { EdgeStore } from './edge-store.js'
 import type { CallOptions } from '@keepsake/rpc'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { z } from 'zod'
@@ -8,7 +8,7 @@ import type { GatewayConfig } from './config.js'
 /** What every handler may use. */
 export interface Edge {
   readonly clients: Clients
-  readonly store: ObjectStore
+  readonly store: EdgeStore
   readonly config: GatewayConfig
 }
 

@@ -23,7 +23,14 @@ type Listener = (event: LiveEvent) => void
 export class LiveEvents {
   private readonly families = new Map<string, { listeners: Set<Listener>; stop: AbortController }>()
 
+  private readonly end = new AbortController()
+
   constructor(private readonly edge: Edge) {}
+
+  /** Aborted when nothing more will be told. */
+  get closed(): AbortSignal {
+    return this.end.signal
+  }
 
   /** Calls `listener` for every change until the returned function is called. */
   listen(familyId: string, listener: Listener): () => void {
@@ -43,8 +50,9 @@ export class LiveEvents {
     }
   }
 
-  /** Ends every watch. */
+  /** Ends every watch and every stream. */
   close(): void {
+    this.end.abort()
     for (const { stop } of this.families.values()) stop.abort()
     this.families.clear()
   }
@@ -101,7 +109,8 @@ export const eventEndpoint = (live: LiveEvents): AnyEndpoint =>
   })
 
 async function stream(live: LiveEvents, input: Input<unknown, unknown, unknown>): Promise<void> {
-  const { reply, signal, familyId } = input
+  const { reply, familyId } = input
+  const signal = AbortSignal.any([input.signal, live.closed])
   reply.hijack()
   const out = reply.raw
   out.writeHead(200, {

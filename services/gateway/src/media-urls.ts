@@ -1,4 +1,4 @@
-import type { ObjectStore } from '@keepsake/media'
+import type { EdgeStore } from './edge-store.js'
 
 /** The renditions that an item may have. */
 export const renditions = ['thumbnail', 'preview', 'poster', 'playback'] as const
@@ -17,7 +17,7 @@ export const renditionKey = (familyId: string, mediaId: string, rendition: Rendi
   `families/${familyId}/media/${mediaId}/renditions/${rendition}`
 
 /** A URL that shows one object for a while; `version` makes a browser fetch again what was rendered again. */
-export function mediaUrl(store: ObjectStore, key: string, version?: number, fileName?: string): string {
+export function mediaUrl(store: EdgeStore, key: string, version?: number, fileName?: string): string {
   const disposition = fileName === undefined ? {} : { disposition: attachment(fileName) }
   const url = store.signedUrl(key, { method: 'GET', expiresInS: lifeSeconds, ...disposition })
   return version === undefined ? url : `${url}&v=${version}`

@@ -38,6 +38,12 @@ const shownBlockSchema = block.extend({ id: z.string(), kind: z.string(), mode: 
 
 const pick = z.object({ mediaId: z.string(), reason: z.string(), rating: z.number().optional() })
 
+/** Names of the pages that belong to no child; the apps have their own in each language. */
+const commonNames: Readonly<Record<string, string>> = {
+  'all-children': 'All children',
+  'whole-family': 'Whole family',
+}
+
 /** Personal pages, blocks and selections. */
 export const pageEndpoints: readonly AnyEndpoint[] = [
   endpoint({
@@ -53,7 +59,7 @@ export const pageEndpoints: readonly AnyEndpoint[] = [
         pages.map(p =>
           present({
             id: p.id,
-            name: p.name,
+            name: p.name || (commonNames[p.id] ?? p.id),
             childId: p.childId,
             mediaCount: p.mediaCount,
             coverUrl:

@@ -10,6 +10,7 @@ import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fa
 import { apiEndpoints } from './api.js'
 import { createClients } from './clients.js'
 import { gatewayConfig } from './config.js'
+import { rememberUrls } from './edge-store.js'
 import type { Edge } from './endpoint.js'
 import { GatewayModule } from './gateway.module.js'
 import { LiveEvents } from './live-events.js'
@@ -35,7 +36,7 @@ export async function startGateway(env: Env, options: GatewayOptions = {}): Prom
   const log = logger('gateway')
   const telemetry = startTelemetry('gateway', env)
   const clients = createClients(config, identity)
-  const edge: Edge = { clients, store: openObjectStore(env), config }
+  const edge: Edge = { clients, store: rememberUrls(openObjectStore(env)), config }
   const live = new LiveEvents(edge)
   const endpoints = apiEndpoints(live)
 
@@ -50,7 +51,8 @@ export async function startGateway(env: Env, options: GatewayOptions = {}): Prom
     // Uploads and films may take hours; a client that sends nothing at all is cut off by the parts' own times.
     requestTimeout: 0,
     keepAliveTimeout: 65_000,
-    forceCloseConnections: true,
+    // At a stop idle connections close at once, answers under way are finished (see close below).
+    forceCloseConnections: 'idle',
     return503OnClosing: false,
   })
   const app = await NestFactory.create<NestFastifyApplication>(GatewayModule, adapter, {
@@ -71,8 +73,13 @@ export async function startGateway(env: Env, options: GatewayOptions = {}): Prom
       for (const closer of closers)
         await closer().catch((error: unknown) => log.error({ err: error }, 'something did not close cleanly'))
     })())
+  const drain = async () => {
+    const late = setTimeout(() => adapter.getHttpServer().closeAllConnections(), config.KEEPSAKE_DRAIN_MS)
+    await app.close()
+    clearTimeout(late)
+  }
   closers.push(
-    () => app.close(),
+    drain,
     async () => clients.close(),
     () => telemetry.shutdown(),
   )

@@ -152,7 +152,8 @@ async function receive(
     const part = await ingest.beginPart({ id: upload.id, offset }, { ...(await inTime(session)), idempotent: true })
     const until = Math.max(Date.now() + 1000, (part.leaseUntil?.getTime() ?? Infinity) - leaseMarginMs)
     // With a checksum the whole body is one part: nothing is kept before it is proved.
-    const most = checksum === undefined ? Math.min(edge.config.KEEPSAKE_UPLOAD_PART_BYTES, part.remaining) : part.remaining
+    const most =
+      checksum === undefined ? Math.min(edge.config.KEEPSAKE_UPLOAD_PART_BYTES, part.remaining) : part.remaining
     const hash = checksum === undefined ? undefined : createHash(checksum.algorithm)
     let written: number
     try {

@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import fastifyCompress from '@fastify/compress'
 import fastifyStatic from '@fastify/static'
 import type { FastifyInstance } from 'fastify'
 import { errors } from './errors.js'
@@ -12,6 +13,8 @@ const dist = fileURLToPath(new URL('../web/dist/', import.meta.url))
  */
 export async function registerWebApp(server: FastifyInstance, root = dist): Promise<void> {
   const built = existsSync(`${root}/index.html`)
+  // Only the app's own files: an answer that holds secrets beside what a stranger chose must not be compressed (BREACH).
+  await server.register(fastifyCompress, { global: false })
   if (built)
     await server.register(fastifyStatic, {
       root,
@@ -22,6 +25,7 @@ export async function registerWebApp(server: FastifyInstance, root = dist): Prom
   server.route({
     method: ['GET', 'HEAD'],
     url: '/*',
+    compress: { threshold: 1024 },
     handler: (request, reply) => {
       const path = new URL(request.url, 'http://local').pathname
       if (!built || path.startsWith('/v1/')) throw errors.notFound()

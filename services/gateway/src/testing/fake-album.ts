@@ -112,9 +112,17 @@ export class FakeAlbum {
         requireService(call, 'gateway')
         const known = this.tokens.get(r.token)
         if (known === undefined)
-          throw new KeepsakeError({ code: 'UNAUTHENTICATED', reason: 'TOKEN_INVALID', message: 'Please sign in again.' })
+          throw new KeepsakeError({
+            code: 'UNAUTHENTICATED',
+            reason: 'TOKEN_INVALID',
+            message: 'Please sign in again.',
+          })
         if (r.familyId !== undefined && r.familyId !== familyId)
-          throw new KeepsakeError({ code: 'NOT_FOUND', reason: 'FAMILY_NOT_FOUND', message: 'There is no such family.' })
+          throw new KeepsakeError({
+            code: 'NOT_FOUND',
+            reason: 'FAMILY_NOT_FOUND',
+            message: 'There is no such family.',
+          })
         const role = known.role === 'parent' ? 'parent' : 'relative'
         const signed =
           r.familyId === undefined
@@ -127,11 +135,26 @@ export class FakeAlbum {
                 role,
                 groupIds: [],
               })
-        return { identity: signed, accountId: 'account-1', memberId: 'member-1', role, scopes: known.scopes, plan: 'premium' }
+        return {
+          identity: signed,
+          accountId: 'account-1',
+          memberId: 'member-1',
+          role,
+          scopes: known.scopes,
+          plan: 'premium',
+        }
       },
       listFamilies: () => ({ families: [] }),
       getFamily: () => ({
-        family: { id: familyId, name: 'Sato', plan: 'premium', timeZone: 'Asia/Tokyo', locale: 'ja', role: 'parent', version: 1 },
+        family: {
+          id: familyId,
+          name: 'Sato',
+          plan: 'premium',
+          timeZone: 'Asia/Tokyo',
+          locale: 'ja',
+          role: 'parent',
+          version: 1,
+        },
       }),
       listChildren: () => ({ children: [] }),
       listMembers: () => ({ members: [] }),

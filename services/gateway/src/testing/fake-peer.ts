@@ -27,7 +27,11 @@ export function fakePeer(
       value: async (request: never, call: Call) => {
         const handle = handlers[method]
         if (handle === undefined)
-          throw new KeepsakeError({ code: 'FAILED_PRECONDITION', reason: 'NOT_FAKED', message: `${path} is not faked.` })
+          throw new KeepsakeError({
+            code: 'FAILED_PRECONDITION',
+            reason: 'NOT_FAKED',
+            message: `${path} is not faked.`,
+          })
         return { ...(responseDeserialize(Buffer.alloc(0)) as object), ...((await handle(request, call)) as object) }
       },
     })
