@@ -71,6 +71,8 @@ export class Db {
       idleTimeoutMillis: 30_000,
       connectionTimeoutMillis: 0,
     })
+    // A connection may break at any moment of its life, also between two queries; who uses it sees that at the next one.
+    this.#pool.on('connect', client => client.on('error', () => undefined))
     // An idle connection that breaks is dropped by the pool; the next call opens a new one.
     this.#pool.on('error', error => logger(this.name).debug({ err: error }, 'an idle database connection was lost'))
   }
@@ -147,13 +149,14 @@ export class Db {
       return result
     } catch (error) {
       signal?.removeEventListener('abort', onAbort)
-      await cancelling // else the cancellation could hit the next user of this connection
+      await cancelling // else the cancellation could hit the rollback, or the next user of this connection
       if (broken === undefined && !isConnectionLost(error))
         await client.query('rollback').catch((failure: Error) => (broken = failure))
       else broken ??= error as Error
       throw databaseError(error, signal)
     } finally {
       signal?.removeEventListener('abort', onAbort)
+      await cancelling
       client.off('error', onError)
       client.release(broken)
     }
@@ -179,6 +182,7 @@ export class Db {
   async #cancel(client: pg.PoolClient): Promise<void> {
     const { processID } = client as unknown as { processID: number }
     const other = new pg.Client({ ...this.#config, connectionTimeoutMillis: 2_000, statement_timeout: 2_000 })
+    other.on('error', () => undefined) // reported by the query below
     try {
       await other.connect()
       await other.query('select pg_cancel_backend($1)', [processID])

@@ -42,6 +42,7 @@ export async function migrate(options: MigrateOptions): Promise<{ applied: strin
     connectionString: options.url,
     application_name: `keepsake migrate ${options.schema}`,
   })
+  client.on('error', () => undefined) // reported by the query that it breaks
   const applied: string[] = []
   try {
     await client.connect()

@@ -88,6 +88,7 @@ function at(admin: URL, database: string): URL {
 
 async function withClient<T>(url: URL, fn: (client: pg.Client) => Promise<T>): Promise<T> {
   const client = new pg.Client({ connectionString: url.toString(), application_name: 'keepsake provision' })
+  client.on('error', () => undefined) // reported by the query that it breaks
   try {
     await client.connect()
     return await fn(client)

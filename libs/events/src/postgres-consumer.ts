@@ -85,6 +85,8 @@ export class PostgresConsumer implements Consumer {
   readonly #partitions: number
   /** Lanes with an event in the parked table: what follows waits behind it. */
   readonly #parkedLanes = new Set<string>()
+  /** Every transaction of this database before this one is over. */
+  #horizon = '0'
   #hold: Hold | undefined
   #stopping = false
   #wake: (() => void) | undefined
@@ -269,7 +271,7 @@ export class PostgresConsumer implements Consumer {
     this.#woken = false
     const rows = await hold.connection.many<LogRow & { reader: number }>(sql`
       select r.reader - 1 as reader, o.event_id, o.topic, o.partition, o.key, o.family_id, o.headers, o.payload, o.created_at,
-             o.txid::text, o.position, o.txid < pg_snapshot_xmin(pg_current_snapshot()) as visible
+             o.txid::text, o.position, o.txid < greatest(pg_snapshot_xmin(pg_current_snapshot()), ${this.#horizon}::text::xid8) as visible
       from unnest(${readers.map(r => r.subscription.topic.name)}::text[], ${readers.map(r => r.partition)}::int[],
                   ${readers.map(r => r.read.txid)}::text[]::xid8[], ${readers.map(r => r.read.position)}::int8[])
            with ordinality as r (topic, partition, txid, position, reader)
@@ -298,7 +300,24 @@ export class PostgresConsumer implements Consumer {
       fresh.push({ reader, row })
     }
     for (const { reader, row } of this.#disturbed(fresh)) this.#submit(hold, reader, row)
+    if (blocked) await this.#lookPastOtherDatabases(hold)
     return full ? 'now' : blocked ? 'soon' : 'later'
+  }
+
+  /**
+   * The oldest open transaction of the whole server holds readers back, although one of another database can never write here. Finds the oldest of
+   * this database: whatever is older is over, so the next read will see all of it. Asked only while something waits.
+   */
+  async #lookPastOtherDatabases(hold: Hold): Promise<void> {
+    const [row] = await hold.connection.many<{ horizon: string }>(sql`
+      select coalesce(min(x), pg_snapshot_xmax(pg_current_snapshot()))::text as horizon
+      from pg_snapshot_xip(pg_current_snapshot()) as x
+      where not exists (
+        select 1 from pg_locks l join pg_stat_activity a on a.pid = l.pid
+        where l.locktype = 'transactionid' and l.granted and l.mode = 'ExclusiveLock'
+          and l.transactionid::text::int8 = x::text::int8 & 4294967295
+          and a.datid <> (select oid from pg_database where datname = current_database()))`)
+    this.#horizon = row?.horizon ?? '0'
   }
 
   #disturbed(events: { reader: Reader; row: LogRow }[]): { reader: Reader; row: LogRow }[] {

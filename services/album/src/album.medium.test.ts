@@ -573,6 +573,7 @@ test('personal pages: one per child, all children, the whole family; months with
     ready: 3,
     pending: 0,
     failed: 0,
+    trashed: 0,
     peopleVersion: 3,
     ratingVersion: 0,
     version: expect.any(Number),

@@ -27,17 +27,17 @@ type Effect = Promise<((tx: FamilyTx) => Promise<void>) | undefined>
 export class AlbumEvents {
   constructor(private readonly peers: Peers) {}
 
-  @OnEventWork(MediaAccepted, { concurrency: 16, deadlineMs: 60_000 })
+  @OnEventWork(MediaAccepted, { concurrency: 8, deadlineMs: 60_000 })
   accepted(e: MediaAccepted, context: EventContext): Effect {
     return this.catalogue(e.mediaId, context)
   }
 
-  @OnEventWork(MediaIngested, { concurrency: 16, deadlineMs: 60_000 })
+  @OnEventWork(MediaIngested, { concurrency: 8, deadlineMs: 60_000 })
   ingested(e: MediaIngested, context: EventContext): Effect {
     return this.catalogue(e.mediaId, context)
   }
 
-  @OnEventWork(MediaFailed, { concurrency: 16, deadlineMs: 60_000 })
+  @OnEventWork(MediaFailed, { concurrency: 8, deadlineMs: 60_000 })
   failed(e: MediaFailed, context: EventContext): Effect {
     return this.catalogue(e.mediaId, context)
   }
@@ -47,7 +47,7 @@ export class AlbumEvents {
     return takeRatings(tx, e)
   }
 
-  @OnEventWork(PeopleChanged, { concurrency: 4 })
+  @OnEventWork(PeopleChanged, { concurrency: 2 })
   async people(e: PeopleChanged, { familyId, signal }: EventContext): Effect {
     const options = { familyId, deadlineMs: 30_000, signal }
     const people: Person[] = []

@@ -14,7 +14,10 @@ import { startSweep } from './sweep.js'
 export async function startAlbum(env: Env): Promise<RunningService> {
   const config = loadConfig(albumConfig, env)
   const identity = ServiceIdentity.fromEnv('album', env)
-  const db = new Db(config.KEEPSAKE_DATABASE_URL.reveal(), { name: 'album', max: 12 })
+  const url = config.KEEPSAKE_DATABASE_URL.reveal()
+  const db = new Db(url, { name: 'album', max: 8 })
+  // Of their own, so that an import, whose events wait for each other in the database, holds up no reader.
+  const eventDb = new Db(url, { name: 'album', max: 4 })
   const peers = new Peers(
     {
       family: config.KEEPSAKE_FAMILY_ADDRESS,
@@ -30,12 +33,12 @@ export async function startAlbum(env: Env): Promise<RunningService> {
     identity,
     module: AlbumModule.with(db, peers),
     rpc: [AlbumServiceService],
-    strategies: [eventConsumer({ group, log: new PostgresLog(db), db, resync: albumResync })],
+    strategies: [eventConsumer({ group, log: new PostgresLog(eventDb), db: eventDb, resync: albumResync })],
     readiness: () => db.ping(),
     onClose: async () => {
       await stopSweep()
       peers.close()
-      await db.close()
+      await Promise.all([db.close(), eventDb.close()])
     },
   })
   stopSweep = startSweep(db, { days: config.KEEPSAKE_TRASH_DAYS, minutes: config.KEEPSAKE_TRASH_SWEEP_MINUTES })
