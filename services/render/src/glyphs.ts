@@ -4,7 +4,7 @@
  */
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import opentype, { type Font } from 'opentype.js'
+import opentype, { type Command, type Font } from 'opentype.js'
 
 const require = createRequire(import.meta.url)
 const FACES = [
@@ -36,7 +36,7 @@ export class Glyphs {
     let data = ''
     for (const { font, character } of this.letters(text)) {
       const glyph = font.charToGlyph(character)
-      data += glyph.getPath(width, 0, size).toPathData(2)
+      data += glyph.getPath(width, 0, size).commands.map(pathData).join('')
       width += ((glyph.advanceWidth ?? 0) * size) / font.unitsPerEm
     }
     return { path: data, width, ascent: size * 0.88, descent: size * 0.24 }
@@ -72,5 +72,21 @@ export class Glyphs {
     const font = opentype.parse(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength))
     this.fonts.set(index, font)
     return font
+  }
+}
+
+/** One command as SVG. By hand: the library's own `toPathData` writes NaN for numbers that print with an exponent. */
+function pathData(command: Command): string {
+  const n = (...values: number[]): string => values.map(v => v.toFixed(2)).join(' ')
+  switch (command.type) {
+    case 'M':
+    case 'L':
+      return `${command.type}${n(command.x, command.y)}`
+    case 'Q':
+      return `Q${n(command.x1, command.y1, command.x, command.y)}`
+    case 'C':
+      return `C${n(command.x1, command.y1, command.x2, command.y2, command.x, command.y)}`
+    case 'Z':
+      return 'Z'
   }
 }

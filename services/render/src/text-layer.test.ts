@@ -15,6 +15,18 @@ test('English, Japanese, accents and other scripts all have outlines', () => {
   }
 })
 
+test('every digit and month is drawn whole at any size', async () => {
+  for (let size = 20; size < 100; size += 0.7) {
+    for (const text of ['0123456789', '年月日〜', 'January 2026'])
+      expect(glyphs.line(text, size).path).toMatch(/^[MLQCZ0-9. -]+$/)
+  }
+  for (const text of ['2026年7月', 'July 2026']) {
+    const picture = await drawText({ place: 'card', lines: [{ text, size: 0.1 }] }, film, glyphs)
+    const { first, last } = inked(picture?.rgba ?? Buffer.alloc(0), picture?.width ?? 0)
+    expect(last - first).toBeGreaterThan(glyphs.line(text, 72).width * 0.9)
+  }
+})
+
 test('what no font has is left out instead of breaking the film', () => {
   expect(glyphs.line('a\u{1F600}b', 40).width).toBeCloseTo(glyphs.line('ab', 40).width, 5)
 })

@@ -53,7 +53,7 @@ export async function drawText(
   })
   const svg = `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}">
     <defs><filter id="s" x="-20%" y="-40%" width="140%" height="180%"><feGaussianBlur stdDeviation="${blur}"/></filter></defs>
-    <g fill="#000" fill-opacity="0.6" filter="url(#s)">${paths.join('')}</g><g fill="#fff">${paths.join('')}</g></svg>`
+    <g fill="#000" fill-opacity="0.7" stroke="#000" stroke-opacity="0.5" stroke-width="${blur}" filter="url(#s)">${paths.join('')}</g><g fill="#fff">${paths.join('')}</g></svg>`
   const rgba = await sharp(Buffer.from(svg)).ensureAlpha().raw().toBuffer()
   return { rgba, x, y: Math.max(0, y), width, height }
 }
