@@ -2,7 +2,6 @@ import {
   Metadata,
   Server as GrpcServer,
   ServerCredentials,
-  status,
   type handleServerStreamingCall,
   type handleUnaryCall,
   type ServerUnaryCall,

@@ -162,7 +162,6 @@ describe('UNAVAILABLE', () => {
     service = await start({ KEEPSAKE_GRPC_LISTEN: address })
     closers.push(() => service.close())
     await pending
-    await until(() => true)
     let answered = false
     for (let i = 0; i < 100 && !answered; i++)
       answered = await client.getEcho({ text: 'b' }, { deadlineMs: 1000 }).then(
@@ -227,7 +226,7 @@ describe('a service', () => {
   })
 
   test('says livez, readyz and metrics on its internal port', async () => {
-    let problem: string | undefined
+    let problem = ''
     const other = await start(
       {},
       { readiness: () => (problem ? Promise.reject(new Error(problem)) : Promise.resolve()) },

@@ -32,7 +32,6 @@ export async function authenticate(
     return { identity: signed, accountId: known.accountId, scopes: known.scopes, plan: '' }
   }
   // Authenticate is asked by the gateway, whose call is for no family: the family is the one it asks about.
-  const within = { signal: call.signal }
   const { known, member } = await db.family(
     familyId,
     async tx => {
