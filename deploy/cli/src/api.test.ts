@@ -13,7 +13,12 @@ beforeEach(async () => {
   seen = []
   server = createServer((request, response) => {
     const { method = '', url = '', headers } = request
-    seen.push({ method, url, authorization: headers.authorization, key: headers['idempotency-key'] as string | undefined })
+    seen.push({
+      method,
+      url,
+      authorization: headers.authorization,
+      key: headers['idempotency-key'] as string | undefined,
+    })
     answer(request, response)
   })
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
@@ -38,7 +43,8 @@ test('a list is read to its last page', async () => {
 })
 
 test('while the server is away a request is sent again, with the same idempotency key', async () => {
-  answer = (_, response) => (seen.length < 3 ? json(response, 503, { code: 'UNAVAILABLE' }) : json(response, 201, { id: 1 }))
+  answer = (_, response) =>
+    seen.length < 3 ? json(response, 503, { code: 'UNAVAILABLE' }) : json(response, 201, { id: 1 })
   expect(await new Api(base).post('/v1/x', {})).toEqual({ id: 1 })
   expect(new Set(seen.map(each => each.key)).size).toBe(1)
   expect(seen[0]?.key).toBeDefined()
