@@ -1,4 +1,5 @@
 /** One film in a process of its own: a fault in native code ends this process and nothing else. Started by film.ts. */
+import { rmSync } from 'node:fs'
 import { link, symlink } from 'node:fs/promises'
 import path from 'node:path'
 import sharp from 'sharp'
@@ -16,6 +17,11 @@ const PICTURES_SHARE = 0.92
 const POSTER_QUALITY = 85
 
 process.once('message', (job: FilmJob) => {
+  // The service is gone, even by kill -9: nobody will take the film or remove its folder.
+  process.once('disconnect', () => {
+    rmSync(job.folder, { recursive: true, force: true, maxRetries: 3 })
+    process.exit(1)
+  })
   void makeFilm(job).then(
     done => tell(done).then(() => process.exit(0)),
     (error: unknown) =>
@@ -24,8 +30,6 @@ process.once('message', (job: FilmJob) => {
       ),
   )
 })
-// The service is gone: nobody will take the film.
-process.on('disconnect', () => process.exit(1))
 
 function tell(message: ChildMessage): Promise<void> {
   return new Promise(resolve => {
