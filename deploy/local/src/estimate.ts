@@ -1,7 +1,7 @@
 import { formatBytes, formatSeconds, plural, type Found } from 'keepsake'
 
-// Measured on two busy cores with `npm start -- import ../shared/data/deepface --consent-faces` and the set `videos`
-// (November 2026): seconds per photo without and with faces, per megabyte of video, and bytes of renditions.
+// With faces: `npm start -- import ../shared/data/deepface --consent-faces` took 92 s of processor time for 64 photos, models and
+// movie included, on two cores (22 Nov 2026). The others are estimates, not measured yet: they only set expectations.
 const secondsPerPhoto = 0.25
 const secondsPerPhotoWithFaces = 0.9
 const secondsPerVideoMegabyte = 1.2
