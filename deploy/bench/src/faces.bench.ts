@@ -5,7 +5,7 @@ import { findFaces, type Models } from '@keepsake/face/find-faces'
 import { Picture } from '@keepsake/face/picture'
 import { MODELS, openInference, prepareModels, type ModelName, type PixelRows } from '@keepsake/inference'
 import { tfjsReference } from '@keepsake/inference/testing/tfjs-reference'
-import { openMedia } from '@keepsake/media'
+import { openMedia, type DecodedImage } from '@keepsake/media'
 import { sharedData } from '@keepsake/testing'
 import { median } from './figures.js'
 
@@ -47,7 +47,7 @@ export async function run(): Promise<boolean> {
   const media = openMedia({ imageChildren: 1 })
   try {
     const began = performance.now()
-    const images = []
+    const images: DecodedImage[] = []
     for (const photo of photos) images.push(await media.decodeRgb(join(folder, photo), { maxSide: decodedSide }))
     const decodeMs = (performance.now() - began) / photos.length
 

@@ -1,13 +1,15 @@
 import { mkdir, utimes, writeFile } from 'node:fs/promises'
 import path from 'node:path'
+import { seededRandom } from '@keepsake/testing'
 import sharp from 'sharp'
 
 /** A picture that no other seed makes: coloured shapes on a gradient, with a capture time in its EXIF. */
 export async function picture(seed: number, takenAt: string): Promise<Buffer> {
-  const hue = (seed * 47) % 360
-  const shapes = Array.from({ length: 12 }, (_, i) => {
-    const at = (n: number) => ((seed * 7919 + i * 104_729 + n * 1_299_709) % 1000) / 1000
-    return `<circle cx="${at(1) * 1200}" cy="${at(2) * 800}" r="${30 + at(3) * 160}" fill="hsl(${(hue + i * 31) % 360} 70% ${25 + at(4) * 50}%)"/>`
+  const random = seededRandom(seed)
+  const hue = random.integer(0, 359)
+  const shapes = Array.from({ length: 14 }, (_, i) => {
+    const fill = `hsl(${(hue + i * 31) % 360} 70% ${random.integer(20, 80)}%)`
+    return `<ellipse cx="${random.integer(0, 1200)}" cy="${random.integer(0, 800)}" rx="${random.integer(20, 260)}" ry="${random.integer(20, 260)}" fill="${fill}"/>`
   })
   const svg = `<svg xmlns="http://www.w3.org/2000/svg" width="1200" height="800"><rect width="1200" height="800" fill="hsl(${hue} 40% 60%)"/>${shapes.join('')}</svg>`
   return sharp(Buffer.from(svg))

@@ -23,7 +23,7 @@ export async function listPages(tx: FamilyTx, viewer: Viewer): Promise<ListPages
   const children = await childrenOf(tx)
   const pages: Page[] = []
   for (const child of children) pages.push(await page(tx, viewer, child.id, child.name, child))
-  if (children.length > 0) pages.push(await page(tx, viewer, 'all-children', ''))
+  pages.push(await page(tx, viewer, 'all-children', ''))
   pages.push(await page(tx, viewer, 'whole-family', ''))
   return { pages }
 }

@@ -274,7 +274,11 @@ const ids = z.array(z.string().max(100)).min(1).max(500)
 
 const base = '/v1/families/{familyId}/media' as const
 const item = `${base}/{mediaId}` as const
-type Asked = Pick<Input<unknown, unknown, unknown>, 'edge' | 'familyId' | 'as' | 'asGateway'>
+type Asked = Pick<Input<unknown, unknown, unknown>, 'edge' | 'familyId' | 'request' | 'as' | 'asGateway'>
+
+/** The language of sentences for a person, by what the client says it understands best. */
+const languageOf = (request: { headers: { 'accept-language'?: string | undefined } }): 'en' | 'ja' =>
+  /^\s*ja\b/i.test(request.headers['accept-language'] ?? '') ? 'ja' : 'en'
 
 /** The item with faces, people and the rating's parts; each part is left out while its service is away. */
 async function detail(asked: Asked, mediaId: string): Promise<z.input<typeof mediaDetail>> {
@@ -288,7 +292,7 @@ async function detail(asked: Asked, mediaId: string): Promise<z.input<typeof med
   const [faces, people, ratings] = await Promise.all([
     ifThere(clients.face.getFaces({ mediaIds, embeddings: false, faceIds: [] }, asked.asGateway(5000))),
     ifThere(clients.cluster.getAssignments({ mediaIds, cursor: '' }, await asked.as(5000))),
-    ifThere(clients.rating.getRatings({ mediaIds }, asked.asGateway(5000))),
+    ifThere(clients.rating.getRatings({ mediaIds, locale: languageOf(asked.request) }, asked.asGateway(5000))),
   ])
   const assigned = new Map(people?.assignments.map(a => [a.faceId, a]))
   const names = new Map(people?.people.map(p => [p.id, p.name]))

@@ -16,6 +16,7 @@ import { mayAllView, mayView } from './audience.js'
 import { errors } from './errors.js'
 import { isId } from './ids.js'
 import { findMoments } from './moments.js'
+import { sentence } from './reasons.js'
 import type { Candidate, Wanted } from './select.js'
 import { select } from './select.js'
 import { momentItem } from './store.js'
@@ -40,15 +41,28 @@ function visibleTo(viewer: Viewer | undefined): Sql {
     or (i.audience_kind = 'members' and ${viewer.memberId}::uuid = any(i.audience_ids)))`
 }
 
-/** Ratings with their parts, in the order asked for; items the caller may not see, or that are not rated yet, are left out. */
-export async function getRatings(tx: FamilyTx, call: Call, mediaIds: readonly string[]): Promise<Rating[]> {
+/**
+ * Ratings with their parts, in the order asked for; items the caller may not see, or that are not rated yet, are left out.
+ * @param locale language of the reasons: `ja`, else English
+ */
+export async function getRatings(
+  tx: FamilyTx,
+  call: Call,
+  mediaIds: readonly string[],
+  locale?: string,
+): Promise<Rating[]> {
   if (mediaIds.length > MOST_IDS) throw errors.tooMany(MOST_IDS)
   const rows = await tx.many<{ mediaId: string; value: number; parts: RatingPart[]; version: number }>(sql`
     select i.media_id, i.value, i.parts, i.version from rating.items i
     where i.media_id = any(${mediaIds.filter(isId)}::uuid[]) and ${visibleTo(viewerOf(call))}`)
-  const found = new Map(rows.map(row => [row.mediaId, row]))
+  const found = new Map(rows.map(row => [row.mediaId, locale === 'ja' ? inJapanese(row) : row]))
   return mediaIds.flatMap(id => found.get(id) ?? [])
 }
+
+const inJapanese = (rating: Rating): Rating => ({
+  ...rating,
+  parts: rating.parts.map(part => ({ ...part, reason: sentence(part.reasonKey, part.reasonParams, 'ja') })),
+})
 
 interface CandidateRow {
   mediaId: string

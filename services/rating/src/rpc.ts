@@ -18,7 +18,7 @@ export class RatingRpc implements RpcHandlers<typeof RatingServiceService> {
   ) {}
 
   async getRatings(r: GetRatingsRequest, call: Call) {
-    return { ratings: await this.db.family(call, tx => getRatings(tx, call, r.mediaIds)) }
+    return { ratings: await this.db.family(call, tx => getRatings(tx, call, r.mediaIds, r.locale)) }
   }
 
   async select(r: SelectRequest, call: Call) {

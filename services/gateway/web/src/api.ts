@@ -34,8 +34,6 @@ export interface RatingPart {
   name: string
   points: number
   reason: string
-  reasonKey?: string
-  reasonParams?: Record<string, string>
 }
 
 export interface Media {
@@ -223,6 +221,7 @@ export async function api<T>(method: string, path: string, body?: unknown, signa
       signal: AbortSignal.any([AbortSignal.timeout(requestDeadlineMs), ...(signal ? [signal] : [])]),
       headers: {
         'keepsake-client': 'web',
+        'accept-language': document.documentElement.lang || 'en',
         ...(accessToken ? { authorization: `Bearer ${accessToken}` } : {}),
         ...(body === undefined ? {} : { 'content-type': 'application/json' }),
         ...(method === 'GET' ? {} : { 'idempotency-key': crypto.randomUUID() }),

@@ -1,7 +1,6 @@
 import { expect, test } from 'vitest'
 import { en } from './en.ts'
 import { ja } from './ja.ts'
-import { reasonText } from './reasons.ts'
 
 test('no sentence of either language is empty', () => {
   for (const messages of [en, ja])
@@ -14,8 +13,4 @@ test('ages are said in years and months', () => {
   expect(en.age(24)).toBe('2 years')
   expect(en.age(0)).toBe('0 months')
   expect(ja.age(14)).toBe('1歳2か月')
-})
-
-test('a reason without a translation is shown in English', () => {
-  expect(reasonText({ reason: 'Two children smile', reasonKey: 'none.such' }, 'ja')).toBe('Two children smile')
 })

@@ -1,10 +1,9 @@
 import type { Media } from '../api.ts'
 import { useLanguage } from '../i18n/messages.tsx'
-import { reasonText } from '../i18n/reasons.ts'
 
 /** The rating as a number, and what it is made of in words, strongest first. */
 export function RatingReasons({ rating }: { rating: Media['rating'] }) {
-  const { m, locale } = useLanguage()
+  const { m } = useLanguage()
   if (!rating)
     return (
       <section>
@@ -28,7 +27,7 @@ export function RatingReasons({ rating }: { rating: Media['rating'] }) {
                 {part.points > 0 ? '+' : '−'}
                 {Math.abs(Math.round(part.points * 10) / 10)}
               </span>
-              {reasonText(part, locale)}
+              {part.reason}
             </li>
           ))}
         </ul>
