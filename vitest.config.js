@@ -15,7 +15,9 @@ const others = ['**/*.{medium,contract,e2e,data,faults}.test.js', 'deploy/faults
 const suite = process.env.KEEPSAKE_SUITE
 const globalSetup = 'libs/testing/dist/global-setup.js'
 // A system under test that starts every service needs the machine for itself.
-const alone = ['e2e', 'data', 'faults'].includes(suite)
+const alone = ['data', 'faults'].includes(suite)
+// A whole Keepsake starts, and waits more than it works: two side by side keep two cores busy.
+const slow = alone || suite === 'e2e'
 
 export default defineConfig({
   test: {
@@ -30,8 +32,8 @@ export default defineConfig({
     pool: 'forks',
     maxWorkers: alone ? 1 : 2,
     fileParallelism: !alone,
-    testTimeout: alone ? 600_000 : 30_000,
-    hookTimeout: alone ? 600_000 : 60_000,
+    testTimeout: slow ? 600_000 : 30_000,
+    hookTimeout: slow ? 600_000 : 60_000,
     teardownTimeout: 20_000,
     // Compiled files are Node's own modules: loaded by Node, not transformed, as in production.
     server: { deps: { external: [/\/dist\/(?!.*\.test\.js$)/, /\/node_modules\//] } },

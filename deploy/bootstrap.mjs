@@ -241,6 +241,16 @@ export function node24() {
   return existsSync(file) ? file : undefined
 }
 
+/**
+ * How the C library keeps memory in our processes (package.json sets the same for `npm start`): few arenas, and large blocks given back
+ * when freed. Inference in worker threads otherwise keeps hundreds of megabytes for an album at rest.
+ */
+export const memoryEnv = {
+  MALLOC_ARENA_MAX: '2',
+  MALLOC_MMAP_THRESHOLD_: '131072',
+  MALLOC_TRIM_THRESHOLD_: '131072',
+}
+
 async function continueOnNode24() {
   const binary = node24()
   if (!binary)
@@ -250,6 +260,7 @@ async function continueOnNode24() {
   const child = spawn(binary, process.argv.slice(1), {
     stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
     env: {
+      ...memoryEnv,
       ...process.env,
       KEEPSAKE_PARENT: 'ipc',
       PATH: `${path.join(modules, '.bin')}${path.delimiter}${process.env.PATH ?? ''}`,

@@ -10,6 +10,9 @@ import { until } from '@keepsake/testing'
 export const repository = fileURLToPath(new URL('../../../', import.meta.url))
 export const owner = { email: 'owner@example.org', password: 'correct horse battery' }
 
+/** As package.json sets it for `npm start`. */
+const memory = { MALLOC_ARENA_MAX: '2', MALLOC_MMAP_THRESHOLD_: '131072', MALLOC_TRIM_THRESHOLD_: '131072' }
+
 /** How an album is started. */
 export interface AlbumOptions {
   /** The folder of the album; a fresh one where it is left out. */
@@ -58,7 +61,7 @@ export class Album {
       ],
       {
         cwd: repository,
-        env: { ...process.env, KEEPSAKE_PASSWORD: owner.password, NODE_ENV: 'production', ...env },
+        env: { ...process.env, ...memory, KEEPSAKE_PASSWORD: owner.password, NODE_ENV: 'production', ...env },
         stdio: ['ignore', 'pipe', 'pipe'],
       },
     )

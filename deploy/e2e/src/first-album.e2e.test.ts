@@ -93,7 +93,8 @@ describe('the main job: a folder of real photographs becomes an album', () => {
     const result = await compareMovie(file, movie, async (id, height) => {
       const picture = path.join(album.home, 'compared.webp')
       await api.download(`/v1/families/${family.id}/media/${id}/renditions/preview`, picture)
-      return sharp(picture)
+      // By its bytes: sharp remembers files by name, and this name is used again.
+      return sharp(await readFile(picture))
         .resize({ height: height * 2, withoutEnlargement: true })
         .png()
         .toBuffer()

@@ -88,7 +88,7 @@ describe('the life of an item', () => {
     await until(
       async () => {
         await api.download(`${base}/media/${ids[5]}/renditions/preview`, file)
-        const { width = 0, height = 0 } = await sharp(file).metadata()
+        const { width = 0, height = 0 } = await sharp(await readFile(file)).metadata()
         return height > width
       },
       { deadlineMs: 30_000, everyMs: 200 },

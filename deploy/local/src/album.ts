@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { migrate, provision } from '@keepsake/db'
 import type { RpcDefinition } from '@keepsake/rpc'
 import { ServiceIdentity, createClient, identityEnv, type Client } from '@keepsake/rpc'
-import { environments } from './environment.js'
+import { environments, inherited } from './environment.js'
 import { openHome, type Home } from './home.js'
 import { prepareModels } from './models.js'
 import { openLoopback } from './loopback.js'
@@ -85,6 +85,7 @@ export async function openAlbum(options: Options, say: (line: string) => void, s
       tls: options.tls,
       logLevel: 'info',
       logFile: options.processes ? undefined : rotated(path.join(logs, 'keepsake.log')),
+      inherited: inherited(process.env),
       key: home.key,
     })
 

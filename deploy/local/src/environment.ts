@@ -19,14 +19,23 @@ export interface Wiring {
   logLevel: string
   /** Log file of this process; without it the services log to their standard output. */
   logFile?: string | undefined
+  /** Variables of this process that services see too, see `inherited`. */
+  inherited: Readonly<Record<string, string>>
   /** Further secrets that single services need. */
   key: (name: string) => string
+}
+
+/** What is handed on from the environment of `npm start`: where telemetry goes, and how the C library keeps memory. */
+export function inherited(env: Readonly<Record<string, string | undefined>>): Record<string, string> {
+  const names = Object.keys(env).filter(name => /^(OTEL_|MALLOC_)/.test(name))
+  return Object.fromEntries(names.map(name => [name, env[name] ?? '']))
 }
 
 /** The environment of every service: the same variables as in a cluster, with addresses of this machine. */
 export function environments(wiring: Wiring): Record<ServiceName, Record<string, string>> {
   const { ports } = wiring
   const common = {
+    ...wiring.inherited,
     ...Object.fromEntries(
       serviceNames.map(name => [`KEEPSAKE_${name.toUpperCase()}_ADDRESS`, `127.0.0.1:${ports[name].grpc}`]),
     ),

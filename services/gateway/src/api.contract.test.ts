@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { Readable } from 'node:stream'
+import { Person } from '@keepsake/proto/cluster/v1'
 import { KeepsakeError, type Call } from '@keepsake/rpc'
 import { until } from '@keepsake/testing'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
@@ -52,6 +53,24 @@ async function ask(
 }
 
 describe('a problem', () => {
+  test('is a text that no database stores, wherever it stands', async () => {
+    for (const [method, path, body] of [
+      ['GET', `${base}/media?q=a%00b`],
+      ['DELETE', '/v1/api-keys/a%00b'],
+      ['PATCH', base, { faceRecognition: { consent: true, textVersion: 'a\0b' } }],
+      ['POST', `${base}/media:edit`, { ids: [mediaId], changes: { description: 'a\0b' } }],
+    ] as const)
+      expect([path, await ask(method, path, { body })]).toMatchObject([path, { status: 400, body: { code: 'INVALID_REQUEST' } }])
+  })
+
+  test('is a refresh from a page without an origin of its own', async () => {
+    const headers = { 'keepsake-client': 'web', cookie: 'keepsake_refresh=abc', origin: 'null' }
+    expect(await ask('POST', '/v1/sessions/refresh', { token: null, headers })).toMatchObject({
+      status: 403,
+      body: { code: 'CROSS_SITE_REQUEST' },
+    })
+  })
+
   test('is what RFC 9457 says, with our code, and a 401 says how to sign in', async () => {
     const { status, headers, body } = await ask('GET', `${base}/media`, { token: null })
     expect(status).toBe(401)
@@ -398,6 +417,44 @@ describe('the album as a whole', () => {
     expect(zip.split('original bytes')).toHaveLength(3)
     expect(zip).toContain('album.json')
     expect(zip).not.toContain('/objects/')
+  })
+
+  test('is exported whole: both halves of a live photo, every comment, every person, collections', async () => {
+    const media = `families/${familyId}/media/${mediaId}`
+    const still = `${media}/still-b`
+    const clip = `${media}/original`
+    album.answers['album'] = {
+      ...album.answers['album'],
+      getMedia: () => ({ media: item({ kind: 'live', originalKey: still, clipKey: clip }) }),
+      listMedia: () => ({
+        media: [item({ kind: 'live', fileName: 'IMG_1.HEIC', originalKey: still, clipKey: clip, commentCount: 2 })],
+        nextCursor: '',
+      }),
+      listComments: (r: { cursor: string }) =>
+        r.cursor === ''
+          ? { comments: [{ id: '1', memberId: 'm', text: 'first words' }], nextCursor: '1' }
+          : { comments: [{ id: '2', memberId: 'm', text: 'last words' }], nextCursor: '' },
+      listCollections: () => ({ collections: [{ id: 'c', name: 'Summer', mediaCount: 1 }] }),
+    }
+    album.answers['cluster'] = {
+      ...album.answers['cluster'],
+      listPeople: (r: { cursor: string }) =>
+        r.cursor === ''
+          ? { people: [Person.fromPartial({ id: 'p1', name: 'Hana' })], nextCursor: '1' }
+          : { people: [Person.fromPartial({ id: 'p2', name: 'Yui' })], nextCursor: '' },
+    }
+    await album.store.put(still, Readable.from([Buffer.from('bytes of the still')]), { contentType: 'image/heic' })
+    await album.store.put(clip, Readable.from([Buffer.from('bytes of the clip')]), { contentType: 'video/quicktime' })
+    const answer = await fetch(`${gateway.publicUrl}${base}/export`, {
+      headers: { authorization: 'Bearer parent-token' },
+    })
+    const zip = Buffer.from(await answer.arrayBuffer()).toString('latin1')
+    for (const part of ['IMG_1.HEIC', 'IMG_1.mov', 'bytes of the still', 'bytes of the clip'])
+      expect(zip).toContain(part)
+    for (const part of ['first words', 'last words', 'Hana', 'Yui', 'Summer']) expect(zip).toContain(part)
+    const { headers } = await ask('GET', `${base}/media/${mediaId}/original`)
+    const original = await fetch(new URL(headers.get('location') ?? '', gateway.publicUrl))
+    expect(await original.text()).toBe('bytes of the still')
   })
 
   test('says how far it is: the stages add up, and a relative is told of what he may see', async () => {

@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream'
 import type { CallOptions } from '@keepsake/rpc'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Edge, Input, Person } from './endpoint.js'
@@ -23,6 +24,20 @@ export function idempotencyKeyOf(request: FastifyRequest): string | undefined {
   return key
 }
 
+/** Whether a text, or any text in a list or a plain object, holds U+0000: Postgres stores no such text. Streams are left alone. */
+export function holdsNul(value: unknown): boolean {
+  // No recursion: a body may be nested as deeply as it is long.
+  const open: unknown[] = [value]
+  while (open.length > 0) {
+    const next = open.pop()
+    if (typeof next === 'string') {
+      if (next.includes('\0')) return true
+    } else if (typeof next === 'object' && next !== null && !(next instanceof Readable))
+      for (const [key, inner] of Object.entries(next)) open.push(key, inner)
+  }
+  return false
+}
+
 /** The parts of an Input that do not depend on the operation. */
 export type Session = Pick<Input<unknown, unknown, unknown>, 'person' | 'familyId' | 'as' | 'asGateway' | 'signal'>
 
@@ -41,6 +56,8 @@ export async function openSession(
     if (!reply.raw.writableFinished) gone.abort(new DOMException('The client has gone.', 'AbortError'))
   })
   const { signal } = gone
+  if ([request.params, request.query, request.body].some(holdsNul))
+    throw errors.malformed('A text holds the character U+0000, which no text may.')
   const familyId = options.familyId ?? ''
   const idempotencyKey = idempotencyKeyOf(request)
   const token = bearerOf(request)

@@ -12,7 +12,8 @@ export function refreshCookie(request: FastifyRequest): string | undefined {
   if (!isWebApp(request)) return undefined
   // Belt and braces over SameSite=Strict: a page elsewhere cannot set our header without asking, nor lie about its origin.
   const { origin, host } = request.headers
-  if (origin !== undefined && new URL(origin).host !== host) throw errors.crossSite()
+  // A sandboxed page or a redirect between sites says `null`, which is no URL: not ours either.
+  if (origin !== undefined && (!URL.canParse(origin) || new URL(origin).host !== host)) throw errors.crossSite()
   const pair = (request.headers.cookie ?? '').split(/; */).find(each => each.startsWith(`${name}=`))
   return pair?.slice(name.length + 1)
 }

@@ -1,9 +1,10 @@
 import { finished } from 'node:stream/promises'
 import { ZipArchive } from 'archiver'
-import type { Media } from '@keepsake/proto/album/v1'
+import type { Comment, Media } from '@keepsake/proto/album/v1'
+import type { Person } from '@keepsake/proto/cluster/v1'
 import { logger } from '@keepsake/telemetry'
 import { endpoint, type AnyEndpoint, type Input } from './endpoint.js'
-import { attachment, originalKey } from './media-urls.js'
+import { attachment, originalKeyOf } from './media-urls.js'
 import { shownMedia } from './media.js'
 
 const pageSize = 200
@@ -47,22 +48,37 @@ async function send(input: Asked): Promise<void> {
       for (const media of page.media) {
         signal.throwIfAborted()
         const file = fileName(media, taken)
-        const key = originalKey(familyId, media.id)
+        const key = originalKeyOf(familyId, media)
         const { urls: _urls, ...facts } = shownMedia(media, familyId, edge.store)
         const stat = await edge.store.stat(key)
         if (stat === undefined) {
           items.push({ ...facts, file: null })
           continue
         }
-        items.push({ ...facts, file, comments: media.commentCount > 0 ? await comments(input, media.id) : [] })
+        const clip = media.clipKey === '' ? undefined : await edge.store.stat(media.clipKey)
+        const clipFile = clip && fileName({ ...media, fileName: clipName(media.fileName, clip.contentType) }, taken)
+        items.push({
+          ...facts,
+          file,
+          ...(clipFile !== undefined && { clipFile }),
+          comments: media.commentCount > 0 ? await comments(input, media.id) : [],
+        })
         await entry(archive, edge.store.get(key, { signal }), file, media.takenAt)
+        if (clipFile !== undefined)
+          await entry(archive, edge.store.get(media.clipKey, { signal }), clipFile, media.takenAt)
       }
       if (page.nextCursor === '') break
     }
-    const people = await edge.clients.cluster
-      .listPeople({ includeHidden: true, cursor: '', limit: 500 }, await input.as())
-      .then(answer => answer.people)
-    const album = { exportedAt: new Date().toISOString(), family, members, children, people, media: items }
+    const { collections } = await edge.clients.album.listCollections({}, await input.as())
+    const album = {
+      exportedAt: new Date().toISOString(),
+      family,
+      members,
+      children,
+      people: await people(input),
+      collections,
+      media: items,
+    }
     archive.append(JSON.stringify(album, null, 2), { name: 'album.json' })
     await archive.finalize()
   }
@@ -86,9 +102,27 @@ const listPage = async ({ edge, as }: Asked, cursor: string) =>
   )
 
 async function comments({ edge, as }: Asked, mediaId: string) {
-  const { comments: all } = await edge.clients.album.listComments({ mediaId, cursor: '', limit: 500 }, await as())
+  const all: Comment[] = []
+  for (let cursor = ''; ;) {
+    const page = await edge.clients.album.listComments({ mediaId, cursor, limit: pageSize }, await as())
+    all.push(...page.comments)
+    if ((cursor = page.nextCursor) === '') break
+  }
   return all.map(c => ({ memberId: c.memberId, text: c.text, at: c.at?.toISOString() }))
 }
+
+async function people({ edge, as }: Asked) {
+  const all: Person[] = []
+  for (let cursor = ''; ;) {
+    const page = await edge.clients.cluster.listPeople({ includeHidden: true, cursor, limit: 500 }, await as())
+    all.push(...page.people)
+    if ((cursor = page.nextCursor) === '') return all
+  }
+}
+
+/** The clip of a live photo is saved beside its still, as cameras do: IMG_1.HEIC and IMG_1.mov. */
+const clipName = (still: string, contentType: string): string =>
+  `${still.replace(/(?<=.)\.[^.]*$/, '')}${contentType === 'video/mp4' ? '.mp4' : '.mov'}`
 
 /** Appends one file and waits until it is in: one open file at a time, whatever the album's size. */
 async function entry(archive: ZipArchive, source: NodeJS.ReadableStream, name: string, date: Date | undefined) {

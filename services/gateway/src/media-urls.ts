@@ -12,6 +12,10 @@ const lifeSeconds = 3600
 /** Where an item's bytes are. */
 export const originalKey = (familyId: string, mediaId: string) => `families/${familyId}/media/${mediaId}/original`
 
+/** Where the uploaded bytes of an item are: the still of a live photo that came after its clip lies beside it. */
+export const originalKeyOf = (familyId: string, media: { id: string; originalKey: string }): string =>
+  media.originalKey || originalKey(familyId, media.id)
+
 /** Where a rendition's bytes are. */
 export const renditionKey = (familyId: string, mediaId: string, rendition: Rendition) =>
   `families/${familyId}/media/${mediaId}/renditions/${rendition}`

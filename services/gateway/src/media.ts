@@ -5,7 +5,7 @@ import { ifThere } from './clients.js'
 import { endpoint, type AnyEndpoint, type Input } from './endpoint.js'
 import { errors } from './errors.js'
 import { cursorOf, listOf, orAbsent, paging, present, words, yes } from './list.js'
-import { mediaUrl, originalKey, renditionKey, renditions } from './media-urls.js'
+import { mediaUrl, originalKeyOf, renditionKey, renditions } from './media-urls.js'
 import { instant, localTime, splitWallClock, wallClock } from './times.js'
 
 /** Who may see an item. */
@@ -123,7 +123,7 @@ export function shownMedia(m: MediaMessage, familyId: string, store: Store): Med
   const video = m.kind === 'video' || m.kind === 'live'
   const url = (rendition: (typeof renditions)[number]) =>
     mediaUrl(store, renditionKey(familyId, m.id, rendition), m.version)
-  const original = mediaUrl(store, originalKey(familyId, m.id), undefined, m.fileName)
+  const original = mediaUrl(store, originalKeyOf(familyId, m), undefined, m.fileName)
   return present({
     id: m.id,
     fileName: m.fileName,
@@ -596,7 +596,7 @@ export const mediaEndpoints: readonly AnyEndpoint[] = [
     async handle(input) {
       const { mediaId } = input.params
       const found = await requireVisible(input, mediaId)
-      const key = originalKey(input.familyId, mediaId)
+      const key = originalKeyOf(input.familyId, found)
       if ((await input.edge.store.stat(key)) === undefined) throw errors.renditionNotFound()
       redirect(input, mediaUrl(input.edge.store, key, undefined, found.fileName))
     },

@@ -1,5 +1,5 @@
 import { KeepsakeError } from '@keepsake/rpc'
-import { currentTrace, logger, metrics, span, withTrace } from '@keepsake/telemetry'
+import { currentTrace, logger, metrics } from '@keepsake/telemetry'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import { openSession } from './authentication.js'
@@ -11,6 +11,7 @@ import { RateLimit } from './rate-limit.js'
 import { securityHeaders } from './security-headers.js'
 import { registerUploads } from './tus.js'
 import { registerWebApp } from './web-app.js'
+import { traced } from './traced.js'
 
 const requests = metrics.declare({
   name: 'http_server_duration',
@@ -97,41 +98,28 @@ function handler(endpoint: AnyEndpoint, options: ServerOptions, families: RateLi
   const scope = scopeOf(endpoint)
   const limited = access === 'public' && endpoint.method === 'POST'
   return (request: FastifyRequest, reply: FastifyReply): Promise<unknown> =>
-    withTrace(traceOf(request), () =>
-      span(
-        `${endpoint.method} ${endpoint.path}`,
-        async () => {
-          if (limited) signIns.take(request.ip)
-          const params = request.params as Record<string, string>
-          const session = await openSession(options.edge, request, reply, {
-            required: access !== 'public',
-            familyId: access === 'member' ? params['familyId'] : undefined,
-            scope,
-          })
-          if (session.familyId !== '') families.take(session.familyId)
-          const query = endpoint.query === undefined ? undefined : check(endpoint.query, request.query, 'query')
-          const body = endpoint.body === undefined ? undefined : check(endpoint.body, request.body ?? undefined, 'body')
-          const input = { ...session, params, query, body, edge: options.edge, request, reply }
-          const answer = await endpoint.handle(input as never)
-          if (reply.sent) return reply
-          if (endpoint.answer === undefined) {
-            if (endpoint.produces !== undefined) return reply
-            return reply.code(status).send()
-          }
-          if (options.checkAnswers === true) endpoint.answer.parse(answer)
-          void reply.header('cache-control', 'no-store')
-          return reply.code(status).send(answer)
-        },
-        { 'http.route': endpoint.path },
-        'server',
-      ),
-    )
-}
-
-/** The caller's trace, if it sent one. */
-const traceOf = (request: FastifyRequest) => {
-  const { traceparent } = request.headers
-  return typeof traceparent === 'string' ? { traceparent } : {}
+    traced(request, endpoint.path, async () => {
+      if (limited) signIns.take(request.ip)
+      const params = request.params as Record<string, string>
+      const session = await openSession(options.edge, request, reply, {
+        required: access !== 'public',
+        familyId: access === 'member' ? params['familyId'] : undefined,
+        scope,
+      })
+      if (session.familyId !== '') families.take(session.familyId)
+      const query = endpoint.query === undefined ? undefined : check(endpoint.query, request.query, 'query')
+      const body = endpoint.body === undefined ? undefined : check(endpoint.body, request.body ?? undefined, 'body')
+      const input = { ...session, params, query, body, edge: options.edge, request, reply }
+      const answer = await endpoint.handle(input as never)
+      if (reply.sent) return reply
+      if (endpoint.answer === undefined) {
+        if (endpoint.produces !== undefined) return reply
+        return reply.code(status).send()
+      }
+      if (options.checkAnswers === true) endpoint.answer.parse(answer)
+      void reply.header('cache-control', 'no-store')
+      return reply.code(status).send(answer)
+    })
 }
 
 function check(schema: z.ZodType, value: unknown, where: string): unknown {

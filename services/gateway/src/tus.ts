@@ -9,6 +9,7 @@ import { errors } from './errors.js'
 import type { RateLimit } from './rate-limit.js'
 import { UploadBody } from './upload-body.js'
 import { readUploadMetadata } from './upload-metadata.js'
+import { traced } from './traced.js'
 
 const version = '1.0.0'
 const extensions = 'creation,creation-with-upload,checksum,termination,expiration'
@@ -55,59 +56,68 @@ export function registerUploads(server: FastifyInstance, edge: Edge, families: R
   server.options(path, discover)
   server.options(`${path}/:uploadId`, discover)
 
-  server.post(path, async (request, reply) => {
-    const session = await open(request, reply)
-    const size = wholeNumber(request.headers['upload-length'], 'Upload-Length')
-    if (size > edge.config.KEEPSAKE_MAX_UPLOAD_BYTES) throw errors.uploadTooLarge(edge.config.KEEPSAKE_MAX_UPLOAD_BYTES)
-    const metadata = readUploadMetadata(one(request.headers['upload-metadata']))
-    const { upload } = await edge.clients.ingest.createUpload({ size, ...metadata }, await session.as())
-    if (upload === undefined) throw errors.notFound()
-    void reply.header('location', `/v1/families/${session.familyId}/uploads/${upload.id}`)
-    const withBody = request.headers['content-type'] === bytesType
-    const after =
-      withBody && upload.state === 'open'
-        ? await receive(edge, session, request, upload, 0)
-        : { upload, finish: upload.size === upload.offset }
-    tellState(reply, after.upload)
-    if (after.finish) await finish(edge, session, reply, after.upload)
-    return reply.code(201).send()
-  })
+  server.post(path, (request, reply) =>
+    traced(request, '/v1/families/{familyId}/uploads', async () => {
+      const session = await open(request, reply)
+      const size = wholeNumber(request.headers['upload-length'], 'Upload-Length')
+      if (size > edge.config.KEEPSAKE_MAX_UPLOAD_BYTES)
+        throw errors.uploadTooLarge(edge.config.KEEPSAKE_MAX_UPLOAD_BYTES)
+      const metadata = readUploadMetadata(one(request.headers['upload-metadata']))
+      const { upload } = await edge.clients.ingest.createUpload({ size, ...metadata }, await session.as())
+      if (upload === undefined) throw errors.notFound()
+      void reply.header('location', `/v1/families/${session.familyId}/uploads/${upload.id}`)
+      const withBody = request.headers['content-type'] === bytesType
+      const after =
+        withBody && upload.state === 'open'
+          ? await receive(edge, session, request, upload, 0)
+          : { upload, finish: upload.size === upload.offset }
+      tellState(reply, after.upload)
+      if (after.finish) await finish(edge, session, reply, after.upload)
+      return reply.code(201).send()
+    }),
+  )
 
-  server.head(`${path}/:uploadId`, async (request, reply) => {
-    const session = await open(request, reply)
-    void reply.header('cache-control', 'no-store')
-    const upload = await find(edge, session, request)
-    tellState(reply, upload)
-    void reply.header('upload-length', String(upload.size))
-    // All bytes are here but the answer to the last part never arrived (or its gateway died): finish now.
-    if (upload.offset === upload.size) await finish(edge, session, reply, upload)
-    return reply.code(200).send()
-  })
+  server.head(`${path}/:uploadId`, (request, reply) =>
+    traced(request, '/v1/families/{familyId}/uploads/{uploadId}', async () => {
+      const session = await open(request, reply)
+      void reply.header('cache-control', 'no-store')
+      const upload = await find(edge, session, request)
+      tellState(reply, upload)
+      void reply.header('upload-length', String(upload.size))
+      // All bytes are here but the answer to the last part never arrived (or its gateway died): finish now.
+      if (upload.offset === upload.size) await finish(edge, session, reply, upload)
+      return reply.code(200).send()
+    }),
+  )
 
-  server.patch(`${path}/:uploadId`, async (request, reply) => {
-    const session = await open(request, reply)
-    if (request.headers['content-type'] !== bytesType) throw errors.uploadType()
-    const offset = wholeNumber(request.headers['upload-offset'], 'Upload-Offset')
-    const upload = await find(edge, session, request)
-    if (upload.state !== 'open') {
-      // The same bytes were in the album already, so no more are needed.
-      await new UploadBody(request.body as Readable).drain()
-      tellState(reply, { ...upload, offset: upload.size })
-      await finish(edge, session, reply, upload)
+  server.patch(`${path}/:uploadId`, (request, reply) =>
+    traced(request, '/v1/families/{familyId}/uploads/{uploadId}', async () => {
+      const session = await open(request, reply)
+      if (request.headers['content-type'] !== bytesType) throw errors.uploadType()
+      const offset = wholeNumber(request.headers['upload-offset'], 'Upload-Offset')
+      const upload = await find(edge, session, request)
+      if (upload.state !== 'open') {
+        // The same bytes were in the album already, so no more are needed.
+        await new UploadBody(request.body as Readable).drain()
+        tellState(reply, { ...upload, offset: upload.size })
+        await finish(edge, session, reply, upload)
+        return reply.code(204).send()
+      }
+      const after = await receive(edge, session, request, upload, offset)
+      tellState(reply, after.upload)
+      if (after.finish) await finish(edge, session, reply, after.upload)
       return reply.code(204).send()
-    }
-    const after = await receive(edge, session, request, upload, offset)
-    tellState(reply, after.upload)
-    if (after.finish) await finish(edge, session, reply, after.upload)
-    return reply.code(204).send()
-  })
+    }),
+  )
 
-  server.delete(`${path}/:uploadId`, async (request, reply) => {
-    const session = await open(request, reply)
-    const { uploadId } = request.params as Params
-    await edge.clients.ingest.terminateUpload({ id: uploadId }, await session.as())
-    return reply.code(204).send()
-  })
+  server.delete(`${path}/:uploadId`, (request, reply) =>
+    traced(request, '/v1/families/{familyId}/uploads/{uploadId}', async () => {
+      const session = await open(request, reply)
+      const { uploadId } = request.params as Params
+      await edge.clients.ingest.terminateUpload({ id: uploadId }, await session.as())
+      return reply.code(204).send()
+    }),
+  )
 }
 
 async function find(edge: Edge, session: Session, request: FastifyRequest): Promise<Upload> {

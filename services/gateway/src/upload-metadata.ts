@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { holdsNul } from './authentication.js'
 import { errors } from './errors.js'
 import { audience } from './media.js'
 
@@ -30,6 +31,7 @@ export function readUploadMetadata(header: string | undefined): UploadMetadata {
   }
   const text = (key: string, longest: number) => {
     const value = fields.get(key) ?? ''
+    if (holdsNul(value)) throw errors.invalidRequest([{ field: key, problem: 'holds the character U+0000' }])
     if (value.length > longest) throw errors.invalidRequest([{ field: key, problem: `is longer than ${longest}` }])
     return value
   }
@@ -51,7 +53,9 @@ export function readUploadMetadata(header: string | undefined): UploadMetadata {
 /** Milliseconds since 1970 or RFC 3339; what is neither says nothing. */
 function readTime(value: string): Date | undefined {
   const time = new Date(/^-?\d{1,16}$/.test(value) ? Number(value) : value)
-  return value === '' || Number.isNaN(time.getTime()) ? undefined : time
+  const year = time.getUTCFullYear()
+  // A clock that was never set says anything; Postgres keeps the years from -4712 on. NaN compares as false.
+  return value !== '' && year >= 1 && year <= 9999 ? time : undefined
 }
 
 function readAudience(value: string): string {
@@ -67,7 +71,8 @@ function readAudience(value: string): string {
 function readNames(value: string): string[] {
   if (value === '') return []
   try {
-    return z.array(z.string().min(1).max(200)).max(50).parse(JSON.parse(value))
+    const names = z.array(z.string().min(1).max(200)).max(50).parse(JSON.parse(value))
+    return names.map(name => name.replaceAll('\0', '')).filter(Boolean)
   } catch {
     return [value.slice(0, 200)]
   }

@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Db } from '@keepsake/db'
 import { sql } from '@keepsake/db'
-import { logger, metrics } from '@keepsake/telemetry'
+import { logger, metrics, span, withTrace } from '@keepsake/telemetry'
 import type { Described } from './describe.js'
 import { describeItem } from './describe.js'
 import type { Peers } from './peers.js'
-import { readStale, renewMoments, saveBatch } from './store.js'
+import { readStale, renewMoments, saveBatch, type Stale } from './store.js'
 
 const rated = metrics.declare({
   name: 'rating_items',
@@ -46,6 +46,13 @@ export class Runner {
   async #batch(familyId: string): Promise<void> {
     const { signal } = this.#stop
     const batch = await this.db.family(familyId, readStale)
+    // Many items may be rated at once; the batch goes on with the trace of its first.
+    await withTrace({ traceparent: batch[0]?.traceparent ?? undefined }, () =>
+      span('rating.batch', () => this.#rateItems(familyId, batch, signal), { 'rating.items': batch.length }),
+    )
+  }
+
+  async #rateItems(familyId: string, batch: Stale[], signal: AbortSignal): Promise<void> {
     if (batch.length) {
       const ids = batch.map(item => item.mediaId)
       const pulled = await this.peers.pull(familyId, ids, signal)

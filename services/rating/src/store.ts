@@ -1,6 +1,7 @@
 import type { FamilyTx } from '@keepsake/db'
 import { sql } from '@keepsake/db'
 import { MediaRated, MomentsChanged, publish } from '@keepsake/events'
+import { injectTrace } from '@keepsake/telemetry'
 import type { Described } from './describe.js'
 import type { MomentItem } from './moments.js'
 import { findMoments } from './moments.js'
@@ -11,6 +12,8 @@ import { rate } from './rate.js'
 export interface Stale {
   mediaId: string
   mark: number
+  /** Of the event that marked it. */
+  traceparent?: string | null
 }
 
 /** Items rated at a time. */
@@ -21,9 +24,9 @@ export async function markStale(tx: FamilyTx, mediaIds: readonly string[]): Prom
   if (mediaIds.length === 0) return
   const { mark } = await nextMark(tx)
   await tx.changed(sql`
-    insert into rating.stale (family_id, media_id, mark)
-    select ${tx.familyId}, id, ${mark} from unnest(${[...new Set(mediaIds)].sort()}::uuid[]) as id
-    on conflict (family_id, media_id) do update set mark = excluded.mark`)
+    insert into rating.stale (family_id, media_id, mark, traceparent)
+    select ${tx.familyId}, id, ${mark}, ${injectTrace()['traceparent']} from unnest(${[...new Set(mediaIds)].sort()}::uuid[]) as id
+    on conflict (family_id, media_id) do update set mark = excluded.mark, traceparent = excluded.traceparent`)
 }
 
 /** Notes that everything may be different: children, consent, blocks of the whole family. */
@@ -50,9 +53,7 @@ export async function heard(tx: FamilyTx, versions: { album?: number; people?: n
 
 /** Items of the oldest marks. */
 export const readStale = (tx: FamilyTx): Promise<Stale[]> =>
-  tx.many<{ mediaId: string; mark: number }>(
-    sql`select media_id, mark from rating.stale order by mark, media_id limit ${BATCH}`,
-  )
+  tx.many<Stale>(sql`select media_id, mark, traceparent from rating.stale order by mark, media_id limit ${BATCH}`)
 
 interface GroupRow {
   mediaId: string

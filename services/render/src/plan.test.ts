@@ -213,6 +213,14 @@ test('a month needs no month cards; a longer period has one for each month that 
   expect(cards.map(c => c.text?.lines[0]?.text)).toEqual(['April 2026', 'May 2026', 'June 2026'])
 })
 
+test('a film over many months with an item or two of each has no month cards', () => {
+  const items = Array.from({ length: 12 }, (_, n) =>
+    testItem(n, { takenAt: `2026-${String(n + 1).padStart(2, '0')}-10T10:00:00` }),
+  )
+  const year = planned({ ...tenDays(12), items, from: '2026-01-01', to: '2026-12-31' })
+  expect(year.slots.filter(s => s.kind === 'month')).toHaveLength(0)
+})
+
 test('titles, stamps and alternatives speak English and Japanese, and no finer than a date is known', () => {
   const board = planned({ ...tenDays(12), people: ['Hana', 'Yui'] })
   expect(board.title).toBe('August 2026')

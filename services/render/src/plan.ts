@@ -29,6 +29,8 @@ const FADE_OUT_FRAMES = 15
 /** Part of every hash: raise it when the compositor or the encoder settings change what comes out. */
 const RENDER_VERSION = 1
 const MONTH_CARDS_FROM_DAYS = 31
+/** With fewer items to a month the cards would be half of the film; the date stamps say enough then. */
+const MONTH_CARD_ITEMS = 3
 
 /** An item that the selection chose. */
 export interface PlanItem {
@@ -97,7 +99,8 @@ export function planMovie(request: PlanRequest): PlanResult {
   const title = request.title?.trim() || periodText(from, to, request.locale)
   const best = items.reduce((a, b) => (b.rating > a.rating ? b : a))
   const drafts: Draft[] = [titleDraft(request, title, from, to, items, film)]
-  const monthCards = daysBetween(from, to) > MONTH_CARDS_FROM_DAYS
+  const months = new Set(items.filter(dated).map(item => item.takenAt.slice(0, 7))).size
+  const monthCards = daysBetween(from, to) > MONTH_CARDS_FROM_DAYS && items.length >= months * MONTH_CARD_ITEMS
   let month = ''
   let zoomIn = true
   for (const item of items) {

@@ -89,6 +89,7 @@ export class FakeAlbum {
           return { media: item() }
         },
         listMedia: () => ({ media: [item()], nextCursor: '' }),
+        listCollections: () => ({ collections: [] }),
         getProgress: () => ({ ready: 2, pending: 1, failed: 0, peopleVersion: 3, ratingVersion: 5, version: 9 }),
       },
       face: { getFaces: () => ({ items: [] }), getProgress: () => ({ done: 1, failed: 0, consent: true, faces: 2 }) },
