@@ -181,6 +181,7 @@ describe('the protocol', () => {
     ['a length that is too much', 413, { ...tus, 'upload-length': '999999999999999' }],
     ['metadata of rubbish', 400, { ...tus, 'upload-length': '1', 'upload-metadata': 'filename !!!' }],
     ['an audience that is none', 400, { ...tus, 'upload-length': '1', 'upload-metadata': `audience ${btoa('[]')}` }],
+    ['a text with a NUL', 400, { ...tus, 'upload-length': '1', 'upload-metadata': `importId ${btoa('a\0b')}` }],
     ['nobody', 401, { 'tus-resumable': '1.0.0', 'upload-length': '1' }],
     ['a key that may only read', 403, { ...tus, authorization: 'Bearer read-key', 'upload-length': '1' }],
   ])('refuses %s with %i', async (_, status, headers) => {
