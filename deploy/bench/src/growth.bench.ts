@@ -5,7 +5,7 @@ import { importFolders } from '@keepsake/e2e/album-client'
 import type { Family, Processing } from '@keepsake/e2e/api-types'
 import { pictureFolder } from '@keepsake/e2e/pictures'
 import { mean, median } from './figures.js'
-import { treePssMiB } from './process-memory.js'
+import { treePssMiB } from '@keepsake/testing'
 
 /** What this bench is called on the command line. */
 export const name = 'growth'

@@ -5,7 +5,7 @@ import { settled, upload } from '@keepsake/e2e/album-client'
 import type { Family } from '@keepsake/e2e/api-types'
 import { pictureFolder } from '@keepsake/e2e/pictures'
 import { median } from './figures.js'
-import { processTree, treePssMiB } from './process-memory.js'
+import { processTree, treePssMiB } from '@keepsake/testing'
 
 /** What this bench is called on the command line. */
 export const name = 'start'

@@ -6,6 +6,7 @@ export {
   type TestSchema,
   type TestServer,
 } from '@keepsake/db/testing/index'
+export { processTree, treePssMiB } from './process-memory.js'
 export { seededRandom, type SeededRandom } from './seeded-random.js'
 export { sharedData } from './shared-data.js'
 export { skipUnless } from './skip-unless.js'
