@@ -386,6 +386,17 @@ describe('collections', () => {
   })
 })
 
+test('an item knows where its uploaded bytes lie: the still of a live photo that came last, and its clip', async () => {
+  const folder = `families/${world.familyId}/media/x`
+  const joined = await world.add({ originalKey: `${folder}/still-1`, clipKey: `${folder}/original` })
+  expect(await get(world.uncle, joined)).toMatchObject({
+    originalKey: `${folder}/still-1`,
+    clipKey: `${folder}/original`,
+  })
+  const motion = await world.add({ originalKey: `${folder}/original`, clipKey: `${folder}/clip` })
+  expect(await get(world.uncle, motion)).toMatchObject({ originalKey: `${folder}/original`, clipKey: '' })
+})
+
 describe('trash', () => {
   test('hides an item everywhere, brings it back with everything, erases it for good', async () => {
     const { parent, uncle } = world

@@ -118,5 +118,8 @@ function ingestedFacts(media: IngestMedia): IngestedFacts {
     description: media.description,
     tags: media.tags,
     ...(media.stars === undefined ? {} : { stars: media.stars }),
+    originalKey: media.originalKey,
+    // A clip that ingest took out of the original is derived: it ends like this, an uploaded one does not.
+    ...(media.clipKey === '' || media.clipKey.endsWith('/clip') ? {} : { clipKey: media.clipKey }),
   }
 }

@@ -22,6 +22,10 @@ export interface IngestedFacts {
   readonly description: string
   readonly tags: readonly string[]
   readonly stars?: number | undefined
+  /** Where the uploaded bytes lie: the still of a live photo that came after its clip is not where others are. */
+  readonly originalKey?: string | undefined
+  /** Where the uploaded clip of a live photo lies. */
+  readonly clipKey?: string | undefined
 }
 
 /** What people said against that. A field that is not there was not corrected. */

@@ -45,6 +45,8 @@ export interface MediaRow {
   rating: number | null
   trashedAt: Date | null
   corrections: Corrections
+  originalKey: string | null
+  clipKey: string | null
   favourite: boolean
   personIds: string[]
   collectionIds: string[]
@@ -55,7 +57,8 @@ export const plainColumns = sql`
   m.id, m.version, m.state, m.failure_code, m.failure_message, m.kind, m.file_name, m.content_type, m.size, m.taken_at, m.offset_minutes,
   m.taken_precision, m.taken_source, m.time_zone, m.local_day, m.latitude, m.longitude, m.city, m.region, m.country, m.country_code,
   m.description, m.width, m.height, m.duration, m.blur_hash, m.perceptual_hash, m.mundane, m.rotation, m.audience_kind, m.audience_ids,
-  m.uploaded_by, m.uploaded_at, m.favourite_count, m.comment_count, m.rating, m.trashed_at, m.corrections`
+  m.uploaded_by, m.uploaded_at, m.favourite_count, m.comment_count, m.rating, m.trashed_at, m.corrections,
+  m.ingested->>'originalKey' as original_key, m.ingested->>'clipKey' as clip_key`
 
 /** The columns of `m` with what belongs to an item elsewhere, for one viewer. Put it around a page, not around the whole album. */
 export const mediaColumns = (viewer: Viewer): Sql => sql`
@@ -103,6 +106,8 @@ export function toMedia(row: MediaRow): Media {
     size: row.size,
     contentType: row.contentType,
     timeZone: row.timeZone,
+    originalKey: row.originalKey ?? '',
+    clipKey: row.clipKey ?? '',
   }
 }
 

@@ -60,7 +60,10 @@ describe('a problem', () => {
       ['PATCH', base, { faceRecognition: { consent: true, textVersion: 'a\0b' } }],
       ['POST', `${base}/media:edit`, { ids: [mediaId], changes: { description: 'a\0b' } }],
     ] as const)
-      expect([path, await ask(method, path, { body })]).toMatchObject([path, { status: 400, body: { code: 'INVALID_REQUEST' } }])
+      expect([path, await ask(method, path, { body })]).toMatchObject([
+        path,
+        { status: 400, body: { code: 'INVALID_REQUEST' } },
+      ])
   })
 
   test('is a refresh from a page without an origin of its own', async () => {
