@@ -30,6 +30,9 @@ interface World {
   children: { id: string; birthDate: string }[]
   media: Map<string, { version: number; takenAt: Date; audience: string; faces: Face[]; trashed: boolean }>
   catalogue: number
+  /** Face answers no sooner than this. */
+  answersAfter?: Promise<void>
+  asked: number
 }
 const worlds = new Map<string, World>()
 const worldOf = (familyId: string): World => worlds.get(familyId)!
@@ -43,13 +46,15 @@ beforeAll(async () => {
   database = await testDatabase(['cluster'])
   const familyIdOf = (call: { caller: unknown }) => (call.caller as { familyId: string }).familyId
   const face = await stubService('face', env('face'), FaceServiceService, {
-    getFaces: (r, call) => {
+    getFaces: async (r, call) => {
       const world = worldOf(familyIdOf(call))
       const items = r.mediaIds.flatMap(mediaId => {
         const item = world.consent ? world.media.get(mediaId) : undefined
         return item ? [{ mediaId, version: item.version, state: 'done', faces: item.faces }] : []
       })
-      return Promise.resolve({ items })
+      world.asked++
+      await world.answersAfter
+      return { items }
     },
   })
   const album = await stubService('album', env('album'), AlbumServiceService, {
@@ -112,7 +117,7 @@ const random = seeded(91)
 const [hana, yui, mio] = [direction(random), direction(random), direction(random)]
 
 function newWorld(): World {
-  const world: World = { id: uuidv7(), consent: true, children: [], media: new Map(), catalogue: 1 }
+  const world: World = { id: uuidv7(), consent: true, children: [], media: new Map(), catalogue: 1, asked: 0 }
   worlds.set(world.id, world)
   return world
 }
@@ -395,6 +400,25 @@ describe('removal', () => {
     expect(await assignments(world, hanas)).toEqual([])
     expect((await changes(world)).at(-1)!.all).toBe(true)
   })
+})
+
+test('faces that were on their way while consent was withdrawn do not stay', async () => {
+  const { world } = await twoPeople()
+  const late = picture(world, [mio!])
+  const asked = world.asked
+  let answer = (): void => undefined
+  world.answersAfter = new Promise(resolve => (answer = resolve))
+  await seen(world, late)
+  await until(() => world.asked > asked)
+  // Face has answered with faces; the withdrawal overtakes them.
+  world.consent = false
+  await tell(world, FamilyChanged, { version: 3, what: 'consent' })
+  await until(async () => (await cluster.countStored({ mediaIds: [] }, asService(world))).rows === 0)
+  answer()
+  await until(async () => (await cluster.countStored({ mediaIds: [] }, asService(world))).rows > 0)
+  // Face says of every item that had faces that it has none now, after what it said before.
+  await tell(world, FacesDetected, { mediaId: late, version: 1, faces: 0 })
+  await until(async () => (await cluster.countStored({ mediaIds: [] }, asService(world))).rows === 0)
 })
 
 test('no table is open to another family', async () => {

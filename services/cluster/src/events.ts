@@ -10,7 +10,7 @@ import {
   type EventContext,
 } from '@keepsake/events'
 import { Controller } from '@nestjs/common'
-import { eraseFamily, eraseItems, knownItems, setTrashed, takeFaces, takeFacts } from './intake.js'
+import { dropFaces, eraseFamily, eraseItems, knownItems, setTrashed, takeFaces, takeFacts } from './intake.js'
 import { Peers } from './peers.js'
 import { touch } from './store.js'
 
@@ -29,8 +29,9 @@ export class ClusterEvents {
       this.peers.describe(context.familyId, [event.mediaId], context.signal),
     ])
     const item = items[0]
-    // Nothing there: erased, or consent withdrawn, before we asked.
-    if (!item) return undefined
+    // Nothing there: erased, or consent withdrawn, before we asked. An answer that was on its way while the family was erased here may have
+    // been stored after it: face says of each such item that it has none, in the item's own order, so this is the last word.
+    if (!item) return (tx: FamilyTx) => dropFaces(tx, event.mediaId)
     return (tx: FamilyTx) => takeFaces(tx, item, facts.get(event.mediaId))
   }
 

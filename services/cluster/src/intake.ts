@@ -105,6 +105,14 @@ export async function eraseItems(tx: FamilyTx, ids: readonly string[]): Promise<
   await forgetFaces(tx, new Set(faces.map(f => f.faceId)))
 }
 
+/** Forgets an item that face knows nothing of any more; only that it is in the trash is kept. */
+export async function dropFaces(tx: FamilyTx, mediaId: string): Promise<void> {
+  const had = await tx.changed(sql`delete from cluster.faces where media_id = ${mediaId}`)
+  await tx.changed(sql`delete from cluster.items where media_id = ${mediaId} and not trashed`)
+  await tx.changed(sql`update cluster.items set version = -1 where media_id = ${mediaId}`)
+  if (had > 0) await touch(tx)
+}
+
 /** Takes faces out of the ledger; an entry about such a face alone goes with it. */
 async function forgetFaces(tx: FamilyTx, gone: ReadonlySet<string>): Promise<void> {
   const prune = (value: unknown): unknown => {
