@@ -64,7 +64,8 @@ export function cleanText(text: unknown): string | undefined {
   if (typeof text !== 'string') return undefined
 
   const clean = text.replace(/[\u0000-\u0008\u000b-\u001f\u007f\u202a-\u202e\u2066-\u2069]/g, '').trim()
-  return clean === '' ? undefined : clean.slice(0, MAX_TEXT)
+  // Half a surrogate pair, from a careless file or from the cut, is no character: Postgres refuses it in JSON.
+  return clean === '' ? undefined : clean.slice(0, MAX_TEXT).replace(/\p{Cs}/gu, '\ufffd')
 }
 
 /** Clean, distinct tags, at most 100. */

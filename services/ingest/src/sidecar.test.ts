@@ -65,6 +65,14 @@ describe('what it says', () => {
       description: 'First steps',
     })
   })
+  test('half a surrogate pair is no text that can be kept', () => {
+    const facts = parseSidecar(
+      'IMG.jpg.json',
+      Buffer.from('{"description":"a\\ud800b","photoTakenTime":{"timestamp":"1500000000"}}'),
+    )
+    expect(facts?.description).toBe('a\ufffdb')
+  })
+
   test('other JSON and broken files are no sidecars', () => {
     for (const text of ['{}', '[]', 'null', '{"creationDate": 1}', 'no json', '']) {
       expect(parseSidecar('a.json', Buffer.from(text)), text).toBeUndefined()
