@@ -13,7 +13,7 @@ export function openObjectStore(env: Readonly<Record<string, string | undefined>
     throw new KeepsakeError({
       code: 'FAILED_PRECONDITION',
       reason: 'OBJECTS_ADDRESS_INVALID',
-      message: 'KEEPSAKE_OBJECTS must name where photos are kept, for example file:///home/me/.keepsake/objects.',
+      message: 'KEEPSAKE_OBJECTS must name where photos are kept, for example file:///srv/keepsake/objects.',
     })
   }
   const urlKey = env['KEEPSAKE_OBJECTS_URL_KEY']

@@ -8,7 +8,7 @@ export const ingestOptions = z.object({
   KEEPSAKE_ALBUM_ADDRESS: text({
     help: 'The album service: told of new items, asked for corrected rotations, host:port.',
   }),
-  KEEPSAKE_OBJECTS: text({ help: 'Where bytes are kept, for example file:///home/me/.keepsake/objects.' }),
+  KEEPSAKE_OBJECTS: text({ help: 'Where bytes are kept, for example file:///srv/keepsake/objects.' }),
   KEEPSAKE_OBJECTS_URL_KEY: optionalText({ help: 'Secret of signed URLs; ingest signs none.' }),
   KEEPSAKE_INGEST_MAX_UPLOAD: number({
     help: 'Largest file that is taken.',

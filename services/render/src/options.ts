@@ -9,7 +9,7 @@ export const renderOptions = z.object({
   KEEPSAKE_INGEST_ADDRESS: text({ help: 'The ingest service: where renditions lie, loudness, host:port.' }),
   KEEPSAKE_FACE_ADDRESS: text({ help: 'The face service: where faces are, host:port.' }),
   KEEPSAKE_RATING_ADDRESS: text({ help: 'The rating service: which items to show, host:port.' }),
-  KEEPSAKE_OBJECTS: text({ help: 'Where bytes are kept, for example file:///home/me/.keepsake/objects.' }),
+  KEEPSAKE_OBJECTS: text({ help: 'Where bytes are kept, for example file:///srv/keepsake/objects.' }),
   KEEPSAKE_OBJECTS_URL_KEY: optionalText({ help: 'Secret of signed URLs; render signs none.' }),
   KEEPSAKE_RENDER_FILMS: number({
     help: 'Films made at the same time; each takes up to 600 MiB and one to two cores.',
