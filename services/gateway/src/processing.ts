@@ -40,30 +40,34 @@ export interface Progress {
 export function compose({ ingest, album, face, cluster, rating }: Progress): Processing {
   const least = (value: number) => Math.max(0, value)
   const behind = (isBehind: boolean) => (isBehind ? 1 : 0)
+  // An item that is pending is not counted as done, so that done, pending and failed add up to what there is.
+  const stage = (total: number, pending: number, failed: number) => ({
+    done: least(total - pending - failed),
+    pending,
+    failed,
+  })
   // Items that are through ingest but not yet in the catalogue.
   const uncatalogued = least(ingest.ready + ingest.failed - album.ready - album.failed - album.trashed)
   const items = { total: ingest.total, ready: ingest.ready, pending: ingest.pending, failed: ingest.failed }
   const stages: Processing['stages'] = {
-    ingest: {
-      done: ingest.ready,
-      pending: Math.max(ingest.pending, album.pending, uncatalogued),
-      failed: ingest.failed,
-    },
+    ingest: stage(
+      ingest.ready + ingest.pending + ingest.failed,
+      Math.max(ingest.pending, album.pending, uncatalogued),
+      ingest.failed,
+    ),
   }
   if (face.consent) {
-    stages.faces = { done: face.done, failed: face.failed, pending: least(ingest.ready - face.done - face.failed) }
+    const looked = face.done + face.failed
+    stages.faces = stage(Math.max(ingest.ready, looked), least(ingest.ready - looked), face.failed)
     const unclustered = Math.max(cluster.pending, least(face.done - cluster.done))
-    stages.people = {
-      done: cluster.done,
-      failed: 0,
-      // People are through only when the catalogue shows them.
-      pending: Math.max(unclustered, behind(album.peopleVersion < cluster.version)),
-    }
+    // People are through only when the catalogue shows them.
+    const people = Math.max(unclustered, behind(album.peopleVersion < cluster.version))
+    stages.people = stage(Math.max(face.done, cluster.done + cluster.pending), people, 0)
   }
   // What is in the trash has no rating.
   const unrated = Math.max(rating.pending, least(album.ready - rating.done))
   const stale = rating.peopleVersion < cluster.version || album.ratingVersion < rating.version
-  stages.ratings = { done: rating.done, failed: 0, pending: Math.max(unrated, behind(stale)) }
+  stages.ratings = stage(Math.max(album.ready, rating.done), Math.max(unrated, behind(stale)), 0)
   return { items, stages }
 }
 
