@@ -4,7 +4,7 @@ import { until } from '@keepsake/testing'
 import { Upload } from 'tus-js-client'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { RunningGateway } from './service.js'
-import { FakeAlbum, familyId } from './testing/fake-album.js'
+import { FakeAlbum, familyId, item } from './testing/fake-album.js'
 
 let album: FakeAlbum
 let one: RunningGateway
@@ -68,6 +68,21 @@ describe('tus-js-client', () => {
     expect(kept?.metadata['lastModified']).toEqual(new Date(1_715_900_000_000))
     const second = await byTusJsClient(file, { uploadDataDuringCreation: true })
     expect(second).toEqual({ mediaId: first.mediaId, duplicate: 'true' })
+  })
+
+  test('brings back what lies in the trash when its file is uploaded again', async () => {
+    const file = randomBytes(1000)
+    const { mediaId = '' } = await byTusJsClient(file)
+    const restored: unknown[] = []
+    const before = album.answers['album']
+    album.answers['album'] = {
+      ...before,
+      getMedia: (r: { mediaId: string }) => ({ media: item({ id: r.mediaId, trashedAt: new Date() }) }),
+      restoreMedia: (r: { mediaIds: string[] }) => (restored.push(r.mediaIds), {}),
+    }
+    expect(await byTusJsClient(file)).toEqual({ mediaId, duplicate: 'true' })
+    expect(restored).toEqual([[mediaId]])
+    album.answers['album'] = { ...before }
   })
 
   test('uploads an empty file', async () => {

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { Readable, Transform } from 'node:stream'
 import type { Upload } from '@keepsake/proto/ingest/v1'
+import { KeepsakeError, type CallOptions } from '@keepsake/rpc'
 import { logger } from '@keepsake/telemetry'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { openSession, type Session } from './authentication.js'
@@ -139,9 +140,27 @@ async function finish(edge: Edge, session: Session, reply: FastifyReply, upload:
     { id: upload.id },
     { ...(await session.as(finishMs)), idempotent: true },
   )
-  if (done.mediaId !== '') void reply.header('keepsake-media-id', done.mediaId)
+  if (done.mediaId !== '') {
+    void reply.header('keepsake-media-id', done.mediaId)
+    if (done.duplicate || upload.state === 'finished') await takeFromTrash(edge, session, done.mediaId)
+  }
   if (done.duplicate) void reply.header('keepsake-duplicate', 'true')
   if (done.joined) void reply.header('keepsake-joined', 'true')
+}
+
+/**
+ * Who uploads a file again that lies in the trash wants it: left there, the bytes that were just accepted would be erased in some days. What
+ * the person may not restore stays where it is.
+ */
+async function takeFromTrash(edge: Edge, session: Session, mediaId: string): Promise<void> {
+  const { album } = edge.clients
+  const options = async (): Promise<CallOptions> => ({ ...(await session.as()), idempotencyKey: undefined })
+  try {
+    const { media } = await album.getMedia({ mediaId }, await options())
+    if (media?.trashedAt !== undefined) await album.restoreMedia({ mediaIds: [mediaId] }, await options())
+  } catch (error) {
+    if (!KeepsakeError.is(error) || (error.code !== 'NOT_FOUND' && error.code !== 'PERMISSION_DENIED')) throw error
+  }
 }
 
 /** Takes the body in, part by part. Resolves with the upload as it then stands, also after a broken connection. */
