@@ -1,4 +1,4 @@
-import { pino, type Logger } from 'pino'
+import { pino, type Logger, type SerializedError } from 'pino'
 import type { LoggerService } from '@nestjs/common'
 import { currentTrace } from './trace.js'
 
@@ -10,6 +10,19 @@ export type LogLevel = (typeof logLevels)[number]
 
 // Fields that hold secrets wherever they appear, one level deep. Callers do not log them; this is the second lock.
 const secretFields = ['password', 'token', 'accessToken', 'refreshToken', 'identity', 'authorization', 'cookie', 'key']
+
+// Postgres quotes what it stumbled over: rows in `detail`, parameters in `where`, a value at the end of a message.
+const quoting = ['detail', 'where', 'hint', 'internalQuery'] as const
+
+/** An error as it is logged: its kind, message and stack, and nothing that people wrote. */
+function loggedError(error: Error): SerializedError {
+  const shown = pino.stdSerializers.err(error)
+  // Whatever is thrown may stand there, and what is no error passes as it is.
+  if (!(error instanceof Error) || !('severity' in error && 'routine' in error)) return shown
+  for (const field of quoting) Reflect.deleteProperty(shown, field)
+  const message = error.message.replace(/: ".*"$/s, '')
+  return { ...shown, message, stack: shown.stack.replace(error.message, message) }
+}
 
 // The log of a process is one stream, so level and loggers are the process's, not a service's.
 const loggers = new Map<string, Logger>()
@@ -26,6 +39,7 @@ export function logger(service: string): Logger {
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label: string) => ({ level: label }) },
     redact: { paths: secretFields.flatMap(field => [field, `*.${field}`]), censor: '***' },
+    serializers: { err: loggedError },
     mixin: () => {
       const trace = currentTrace()
       return trace === undefined ? {} : { trace_id: trace.traceId, span_id: trace.spanId }

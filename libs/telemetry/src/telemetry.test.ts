@@ -1,10 +1,16 @@
 import { InMemorySpanExporter } from '@opentelemetry/sdk-trace'
+import { mkdtemp, readFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
 import { afterEach, expect, test } from 'vitest'
 import {
   currentTrace,
   injectTrace,
+  logger,
   metrics,
   metricsText,
+  setLogFile,
+  setLogLevel,
   span,
   startTelemetry,
   withTrace,
@@ -58,4 +64,21 @@ test('a metric that was declared before the start is in the text after it', asyn
   expect(text).toMatch(/photos_total\{state="ready"\} 2/)
   expect(text).not.toContain('lost')
   expect(text).toContain('photo_size')
+})
+
+test('what the database quotes of people is not in the log', async () => {
+  const file = path.join(await mkdtemp(path.join(tmpdir(), 'keepsake-log-')), 'log')
+  setLogFile(file)
+  setLogLevel('error')
+  const refused = Object.assign(new Error('invalid input syntax for type date: "Hana, 2020"'), {
+    severity: 'ERROR',
+    routine: 'DateTimeParseError',
+    code: '22007',
+    detail: 'Key (email)=(hana@example.org) already exists.',
+    where: "unnamed portal parameter $6 = 'our first day'",
+  })
+  logger('database').error({ err: refused }, 'it went wrong')
+  const line = await readFile(file, 'utf8')
+  for (const said of ['Hana', 'hana@', 'first day']) expect(line).not.toContain(said)
+  expect(JSON.parse(line)).toMatchObject({ err: { code: '22007', message: 'invalid input syntax for type date' } })
 })
