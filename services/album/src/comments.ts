@@ -1,4 +1,4 @@
-import { sql, type FamilyTx } from '@keepsake/db'
+import { sql, type FamilyTx, type Sql } from '@keepsake/db'
 import type { Comment, ListCommentsRequest, ListCommentsResponse } from '@keepsake/proto/album/v1'
 import type { MemberCaller } from '@keepsake/rpc'
 import { noteComment } from './changes.js'
@@ -57,9 +57,18 @@ export async function deleteComment(tx: FamilyTx, who: MemberCaller, media: stri
     select member_id from album.comments where family_id = ${tx.familyId} and media_id = ${mediaId} and id = ${id}`)
   if (found === undefined) throw errors.commentNotFound()
   if (who.role !== 'parent' && found.memberId !== who.memberId) throw errors.notYours()
+  await forgetComments(tx, sql`c.id = ${id}`)
   await tx.changed(sql`delete from album.comments where family_id = ${tx.familyId} and id = ${id}`)
   await tx.changed(sql`
     delete from album.changes where family_id = ${tx.familyId} and kind = 'comment' and id = ${id} and op = 'put'`)
   const version = await reacted(tx, mediaId, sql`comment_count = comment_count - 1`)
   await noteComment(tx, version, mediaId, id, 'delete')
+}
+
+/** Forgets the answers under Idempotency-Keys that quote these comments, which are about to go. */
+export async function forgetComments(tx: FamilyTx, which: Sql): Promise<void> {
+  await tx.changed(sql`
+    delete from album.idempotency i using album.comments c
+    where i.family_id = ${tx.familyId} and c.family_id = ${tx.familyId} and ${which}
+      and position(convert_to(c.id::text, 'UTF8') in i.response) > 0`)
 }

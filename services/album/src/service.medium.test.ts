@@ -205,6 +205,24 @@ test('a call repeated under its Idempotency-Key is done once; another one under 
   })
 })
 
+test('an erased item leaves no answer behind that quotes a comment on it', async () => {
+  const parent = member('parent')
+  const id = upload()
+  await fromIngest.registerMedia({ mediaId: id }, { familyId, deadlineMs: 10_000 })
+  const kept = async () =>
+    (await database.rows<{ key: string }>('select key from album.idempotency order by key')).map(row => row.key)
+  const { comment } = await album.createComment(
+    { mediaId: id, text: 'Our secret' },
+    await as(parent, { idempotencyKey: 'said-1' }),
+  )
+  await album.createComment({ mediaId: id, text: 'Another one' }, await as(parent, { idempotencyKey: 'said-2' }))
+  expect(await kept()).toEqual(expect.arrayContaining(['said-1', 'said-2']))
+  await album.deleteComment({ mediaId: id, commentId: comment?.id ?? '' }, await as(parent))
+  expect(await kept()).not.toContain('said-1')
+  await album.deleteMedia({ mediaIds: [id], now: true }, await as(parent))
+  expect(await kept()).not.toContain('said-2')
+})
+
 test('personal pages need Premium, as family says now', async () => {
   const relative = member('relative')
   plan = 'free'

@@ -2,6 +2,7 @@ import { sql, type Db, type FamilyTx } from '@keepsake/db'
 import { bury, MediaChanged, MediaRemoved, publish } from '@keepsake/events'
 import { group } from './catalogue.js'
 import { noteMedia } from './changes.js'
+import { forgetComments } from './comments.js'
 import { errors } from './errors.js'
 import { distinct } from './ids.js'
 import { ownedBy, requireOwned } from './media.js'
@@ -52,6 +53,7 @@ export async function erase(tx: FamilyTx, ids: readonly string[]): Promise<void>
   await lockFamily(tx)
   await bury(tx, group, 'media', ids)
   const version = await bump(tx)
+  await forgetComments(tx, sql`c.media_id = any(${ids}::uuid[])`)
   await tx.changed(sql`
     delete from album.changes
     where family_id = ${tx.familyId} and media_id = any(${ids}::uuid[]) and (kind = 'comment' or op = 'delete')`)
