@@ -1,10 +1,12 @@
 import { randomUUID } from 'node:crypto'
 import { sql, unprotectedTables } from '@keepsake/db'
 import type { Audience, FactChanges, ListMediaRequest, MediaFilter } from '@keepsake/proto/album/v1'
+import { Media as IngestMedia } from '@keepsake/proto/ingest/v1'
 import type { MemberCaller } from '@keepsake/rpc'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { setAudience } from './audience.js'
 import { createBlock, deleteBlock } from './blocks.js'
+import { takeIngested } from './catalogue.js'
 import { listChanges } from './changes.js'
 import { createCollection, deleteCollection, listCollections, updateCollection } from './collections.js'
 import { createComment, deleteComment, listComments } from './comments.js'
@@ -14,7 +16,7 @@ import { setFavourite } from './favourite.js'
 import { listMedia, listMonths } from './list-media.js'
 import { getMedia } from './media.js'
 import { listPageMedia, listPages } from './pages.js'
-import { takeFamily, takePeople, takeRatings } from './projections.js'
+import { forgetFamily, takeFamily, takePeople, takeRatings } from './projections.js'
 import { albumWorld, eyes, type AlbumWorld } from './testing/album-world.js'
 import { deleteMedia, emptyTrash, restoreMedia } from './trash.js'
 
@@ -458,6 +460,21 @@ describe('trash', () => {
   })
 })
 
+test('an item of a family that was removed does not come back, however late ingest tells of it', async () => {
+  const familyId = randomUUID()
+  const media = IngestMedia.fromPartial({ id: randomUUID(), version: 1, state: 'ready', fileName: 'Hana.jpg' })
+  const late = IngestMedia.fromPartial({ id: randomUUID(), version: 1, state: 'ready', fileName: 'Hana 2.jpg' })
+  const count = () =>
+    world.db.family(familyId, tx =>
+      tx.one<{ media: number }>(sql`select count(*) as media from album.media where family_id = ${familyId}`),
+    )
+  await world.db.family(familyId, tx => takeIngested(tx, media))
+  expect(await count()).toEqual({ media: 1 })
+  await world.db.family(familyId, forgetFamily)
+  for (const item of [media, late]) await world.db.family(familyId, tx => takeIngested(tx, item))
+  expect(await count()).toEqual({ media: 0 })
+})
+
 test('blocks of a person, of dates and of a place cover the items they name', async () => {
   const person = randomUUID()
   const id = await world.add({
@@ -505,6 +522,30 @@ test('blocks of a person, of dates and of a place cover the items they name', as
   await expect(block({ kind: 'dates' })).rejects.toMatchObject({ reason: 'BLOCK_INVALID' })
   await expect(block({ kind: 'weather' })).rejects.toMatchObject({ reason: 'BLOCK_INVALID' })
   expect((await world.published('media.changed')).at(-1)).toMatchObject({ mediaIds: [], what: ['blocks'] })
+})
+
+test('a block of a person follows who is on which item', async () => {
+  const own = await albumWorld()
+  const [before, after] = [await own.add(), await own.add()]
+  const person = { id: randomUUID(), hidden: false, faceCount: 1, mediaCount: 1, coverFaceId: '', stage: '' }
+  const people = [{ ...person, childProbability: 0, version: 1 }]
+  const on = (mediaId: string, version: number) =>
+    own.run(tx =>
+      takePeople(tx, {
+        version,
+        mediaIds: [before, after],
+        assignments: [{ faceId: randomUUID(), mediaId, personId: person.id, confidence: 1, confirmed: true }],
+        people,
+      }),
+    )
+  await on(before, 1)
+  await own.run(tx => createBlock(tx, { id: '', kind: 'person', personId: person.id, mode: 'never' }))
+  await on(after, 2)
+  const told = (await own.published('media.changed')).at(-1)
+  expect(told).toMatchObject({ mediaIds: [before, after].sort(), what: ['blocks'] })
+  await on(after, 3)
+  expect((await own.published('media.changed')).at(-1)).toEqual(told)
+  await own.close()
 })
 
 test('personal pages: one per child, all children, the whole family; months with the age at the time', async () => {

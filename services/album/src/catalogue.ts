@@ -30,6 +30,7 @@ export const factColumns = sql`
 export async function takeIngested(tx: FamilyTx, media: IngestMedia): Promise<void> {
   await lockFamily(tx)
   if (await isGone(tx, group, 'media', media.id)) return
+  if (await isGone(tx, group, 'family', tx.familyId)) return
   const known = await tx.maybe<{
     ingestVersion: number
     state: string

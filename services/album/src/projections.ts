@@ -1,9 +1,12 @@
 import { sql, type FamilyTx } from '@keepsake/db'
-import { isGone, type MediaRated } from '@keepsake/events'
+import { bury, isGone, MediaChanged, publish, type MediaRated } from '@keepsake/events'
 import type { Assignment, Person } from '@keepsake/proto/cluster/v1'
 import type { Child, Family } from '@keepsake/proto/family/v1'
 import { group } from './catalogue.js'
-import { lockFamily } from './version.js'
+import { bump, lockFamily } from './version.js'
+
+// Items that one event names at most.
+const perEvent = 500
 
 /** Takes ratings in: the values are in the event, an item that is not here is left alone. */
 export async function takeRatings(tx: FamilyTx, event: MediaRated): Promise<void> {
@@ -44,21 +47,38 @@ export async function takePeople(tx: FamilyTx, answer: PeopleAnswer): Promise<vo
   const pairs = answer.assignments.flatMap(a =>
     a.personId === undefined ? [] : [{ media: a.mediaId, person: a.personId }],
   )
-  await tx.changed(sql`
+  const gone = new Set<string>()
+  for (const id of new Set(pairs.map(p => p.media))) if (await isGone(tx, group, 'media', id)) gone.add(id)
+  const kept = pairs.filter(p => !gone.has(p.media))
+  const moved = await tx.many<{ mediaId: string; personId: string }>(sql`
     delete from album.media_people mp
     where mp.family_id = ${tx.familyId} and (mp.media_id = any(${answer.mediaIds}::uuid[]) or not mp.person_id = any(${ids}::uuid[]))
       and not exists (
         select 1 from unnest(${pairs.map(p => p.media)}::uuid[], ${pairs.map(p => p.person)}::uuid[]) as n (media, person)
-        where n.media = mp.media_id and n.person = mp.person_id)`)
-  const gone = new Set<string>()
-  for (const id of new Set(pairs.map(p => p.media))) if (await isGone(tx, group, 'media', id)) gone.add(id)
-  const kept = pairs.filter(p => !gone.has(p.media))
-  await tx.changed(sql`
+        where n.media = mp.media_id and n.person = mp.person_id)
+    returning mp.media_id, mp.person_id`)
+  const come = await tx.many<{ mediaId: string; personId: string }>(sql`
     insert into album.media_people (family_id, person_id, media_id)
     select distinct ${tx.familyId}::uuid, * from unnest(${kept.map(p => p.person)}::uuid[], ${kept.map(p => p.media)}::uuid[])
-    on conflict do nothing`)
+    on conflict do nothing returning media_id, person_id`)
   await tx.changed(sql`
     update album.families set people_version = ${answer.version} where family_id = ${tx.familyId}`)
+  await tellBlocked(tx, [...moved, ...come])
+}
+
+/** Says of items that a block covers now, or no longer, because of who is on them: what was made of them is looked at again. */
+async function tellBlocked(tx: FamilyTx, changed: readonly { mediaId: string; personId: string }[]): Promise<void> {
+  if (changed.length === 0) return
+  const people = [...new Set(changed.map(c => c.personId))]
+  const blocked = await tx.many<{ personId: string }>(sql`
+    select distinct person_id from album.blocks
+    where family_id = ${tx.familyId} and kind = 'person' and person_id = any(${people}::uuid[])`)
+  const named = new Set(blocked.map(row => row.personId))
+  const mediaIds = [...new Set(changed.filter(c => named.has(c.personId)).map(c => c.mediaId))].sort()
+  if (mediaIds.length === 0) return
+  const version = await bump(tx)
+  for (let i = 0; i < mediaIds.length; i += perEvent)
+    await publish(tx, MediaChanged, { mediaIds: mediaIds.slice(i, i + perEvent), version, what: ['blocks'] })
 }
 
 /** Takes in the family's plan, zone and children. */
@@ -76,9 +96,10 @@ export async function takeFamily(tx: FamilyTx, family: Family, children: readonl
     on conflict (family_id, id) do update set name = excluded.name, birth_date = excluded.birth_date`)
 }
 
-/** Removes everything that album keeps of a family. */
+/** Removes everything that album keeps of a family. Items of which it hears later, while ingest is still at it, stay out. */
 export async function forgetFamily(tx: FamilyTx): Promise<void> {
   await lockFamily(tx)
+  await bury(tx, group, 'family', [tx.familyId])
   for (const remove of [
     sql`delete from album.media where family_id = ${tx.familyId}`,
     sql`delete from album.media_people where family_id = ${tx.familyId}`,
