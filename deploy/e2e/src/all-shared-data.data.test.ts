@@ -73,17 +73,22 @@ describe('all shared photos and videos, imported in one go', () => {
   })
 
   test('every video has the duration that ExifTool reads, or is named as broken', async () => {
-    const rows = await csv(path.join(data, 'videos/exiftool.csv'))
+    // A file of sound alone is no video, and one is damaged on purpose.
+    const named: Record<string, string> = {
+      'decord__corrupted.mp4': 'CORRUPT',
+      'mediabunny__multiple-aac-tracks.mp4': 'NO_PICTURE',
+    }
+    const rows = (await csv(path.join(data, 'videos/exiftool.csv'))).filter(row => !row[0]?.endsWith('.csv'))
     const differing: string[] = []
     for (const row of rows) {
       const item = await itemOf(`videos/${row[0]}`)
-      if (!item || item.state === 'failed') {
-        if (!/corrupt/i.test(row[0] ?? '')) differing.push(`${row[0]}: ${item?.stateReason?.code ?? 'no item'}`)
-        continue
-      }
+      const code = item?.state === 'ready' ? undefined : (item?.stateReason?.code ?? 'no item')
+      if (code !== named[row[0] ?? '']) differing.push(`${row[0]}: ${code}`)
+      if (code !== undefined) continue
       const expected = seconds(row.at(-1) ?? '')
-      if (expected !== undefined && Math.abs((item.duration ?? 0) - expected) > Math.max(0.1, expected * 0.02))
-        differing.push(`${row[0]}: ${item.duration} s instead of ${expected} s`)
+      // The header of a fragmented file says 0; ExifTool reads no further.
+      if (expected && Math.abs((item?.duration ?? 0) - expected) > Math.max(0.1, expected * 0.02))
+        differing.push(`${row[0]}: ${item?.duration} s instead of ${expected} s`)
     }
     expect(differing).toEqual([])
   })
