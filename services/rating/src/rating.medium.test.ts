@@ -381,6 +381,11 @@ describe('selection', () => {
     expect(hers.items.map(p => p.mediaId)).not.toContain(closed.id)
     const asked = await rating.select(wish({ count: 30, audienceKind: 'parents' }), await as(world, 'relative'))
     expect(asked.items.map(p => p.mediaId)).not.toContain(closed.id)
+    const guessed = await rating.select(wish({ lock: [closed.id, uuidv7()] }), await as(world, 'relative'))
+    expect(guessed.rejected.slice(0, 2).map(p => [p.reasonKey, p.rating])).toEqual([
+      ['not-known', 0],
+      ['not-known', 0],
+    ])
     expect(await rating.select(wish({ count: 5 }), asService(world))).toEqual(
       await rating.select(wish({ count: 5 }), asService(world)),
     )

@@ -91,7 +91,7 @@ export async function selectItems(
   if (request.count < 1 || request.count > MOST_ITEMS) throw errors.countInvalid(MOST_ITEMS)
   if (request.from && request.to && request.from >= request.to) throw errors.periodInvalid()
   if (!['', 'everyone', 'parents', 'groups', 'members'].includes(request.audienceKind)) throw errors.audienceInvalid()
-  const visible = visibility(call, request, members)
+  const visible = visibility(request, members)
   const named = [...request.lock, ...request.ban].filter(isId)
   const inPeriod = sql`(${request.from}::timestamptz is null or i.at >= ${request.from}) and (${request.to}::timestamptz is null or i.at < ${request.to})`
   const rows = await tx.many<CandidateRow>(sql`
@@ -108,25 +108,27 @@ export async function selectItems(
     ban: request.ban,
     videoShare: Math.min(1, Math.max(0, request.videoShare ?? 0.25)),
   }
+  // What the asking member may not see does not exist for her: naming it tells her no more than naming anything.
+  const asking = viewerOf(call)
+  const there = asking ? rows.filter(row => isSeenBy(row, asking)) : rows
   return select(
-    rows.map(row => candidate(row, visible(row))),
+    there.map(row => candidate(row, visible(row))),
     wanted,
   )
 }
 
-/** Whether everyone who will see the product, and who asks for it, may see an item. */
-function visibility(call: Call, request: SelectRequest, members: readonly Viewer[]): (row: CandidateRow) => boolean {
-  const asking = viewerOf(call)
+const isSeenBy = (row: CandidateRow, viewer: Viewer): boolean =>
+  row.uploadedBy === viewer.memberId || mayView({ kind: row.audienceKind, ids: row.audienceIds }, viewer)
+
+/** Whether everyone who will see the product may see an item. */
+function visibility(request: SelectRequest, members: readonly Viewer[]): (row: CandidateRow) => boolean {
   const audience: Audience = { kind: request.audienceKind || 'everyone', ids: request.audienceIds }
   const viewerId = request.viewerMemberId
   const viewer = viewerId ? members.find(m => m.memberId === viewerId) : undefined
   return row => {
-    const item: Audience = { kind: row.audienceKind, ids: row.audienceIds }
-    const seenBy = (v: Viewer): boolean => row.uploadedBy === v.memberId || mayView(item, v)
-    if (asking && !seenBy(asking)) return false
     // For one viewer alone, or for everyone who will see it.
-    if (viewerId) return viewer !== undefined && seenBy(viewer)
-    return mayAllView(item, audience, members)
+    if (viewerId) return viewer !== undefined && isSeenBy(row, viewer)
+    return mayAllView({ kind: row.audienceKind, ids: row.audienceIds }, audience, members)
   }
 }
 
