@@ -73,3 +73,13 @@ test('several folders keep their names apart, and one file can be named', async 
   expect(found.files.map(file => file.relativePath)).toEqual(['x/a.jpg', 'y/a.jpg'])
   expect((await findFiles([path.join(dir, 'x/a.jpg')])).files.map(file => file.relativePath)).toEqual(['a.jpg'])
 })
+
+test('a file without an ending that cannot be read is named, and the others are found', async () => {
+  await put('a.jpg')
+  await put('z.jpg')
+  // Opens, is a file, and gives an error at the first byte, whoever asks.
+  await symlink('/proc/self/mem', path.join(dir, 'mem'))
+  const { files, unreadable } = await findFiles([dir])
+  expect(files.map(file => file.relativePath)).toEqual(['a.jpg', 'z.jpg'])
+  expect(unreadable.map(file => file.relativePath)).toEqual(['mem'])
+})

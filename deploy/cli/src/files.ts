@@ -103,7 +103,13 @@ async function takeFiles(
     })
   }
   for (const name of names) {
-    const role = await roleOf(folder, name)
+    let role: FileRole | undefined
+    try {
+      role = await roleOf(folder, name)
+    } catch (error) {
+      found.unreadable.push({ relativePath: prefix + name, reason: reasonOf(error) })
+      continue
+    }
     if (!role) later.push(name)
     else {
       media.add(name.toLowerCase()).add(stem(name).toLowerCase())
