@@ -66,6 +66,11 @@ describe('a problem', () => {
       ])
   })
 
+  test.each(['/a%00.js', '/..%2f..%2fpackage.json', '//:99999999/a.js', '/..%5cpackage.json'])(
+    'is %s, which is no file of the app',
+    async path => expect((await ask('GET', path)).status).toBe(404),
+  )
+
   test('is a refresh from a page without an origin of its own', async () => {
     const headers = { 'keepsake-client': 'web', cookie: 'keepsake_refresh=abc', origin: 'null' }
     expect(await ask('POST', '/v1/sessions/refresh', { token: null, headers })).toMatchObject({

@@ -27,14 +27,24 @@ export async function registerWebApp(server: FastifyInstance, root = dist): Prom
     url: '/*',
     compress: { threshold: 1024 },
     handler: (request, reply) => {
-      const path = new URL(request.url, 'http://local').pathname
-      if (!built || path.startsWith('/v1/')) throw errors.notFound()
+      const path = pathOf(request.url)
+      if (!built || path === undefined || path.startsWith('/v1/')) throw errors.notFound()
       // Only what a build makes has a dot: /assets/index-a1b2c3.js. The app's own paths have none.
       const isFile = /\.[a-z0-9]+$/i.test(path)
       if (!isFile) return reply.header('cache-control', 'no-cache').sendFile('index.html')
       const lasting = path.startsWith('/assets/')
       void reply.header('cache-control', lasting ? 'public, max-age=31536000, immutable' : 'no-cache')
-      return reply.sendFile(decodeURIComponent(path.slice(1)))
+      return reply.sendFile(path.slice(1))
     },
   })
+}
+
+/** The path that a request means, decoded; undefined for one that is none or leads out of the folder. */
+function pathOf(url: string): string | undefined {
+  try {
+    const path = decodeURIComponent(url.replace(/[?#].*$/s, ''))
+    return /\0|\\|(^|\/)\.\.(\/|$)/.test(path) ? undefined : path
+  } catch {
+    return undefined
+  }
 }
