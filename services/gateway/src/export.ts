@@ -82,6 +82,8 @@ async function send(input: Asked): Promise<void> {
     archive.append(JSON.stringify(album, null, 2), { name: 'album.json' })
     await archive.finalize()
   }
+  // Who waits for an entry hears of an error there; between two entries nobody does, and it must not end the process.
+  archive.on('error', () => undefined)
   const stop = () => archive.destroy(signal.reason as Error)
   signal.addEventListener('abort', stop, { once: true })
   try {
@@ -126,14 +128,18 @@ const clipName = (still: string, contentType: string): string =>
 
 /** Appends one file and waits until it is in: one open file at a time, whatever the album's size. */
 async function entry(archive: ZipArchive, source: NodeJS.ReadableStream, name: string, date: Date | undefined) {
+  let leave = () => {}
   const done = new Promise<void>((resolve, reject) => {
-    archive.once('entry', () => resolve())
-    archive.once('error', reject)
-    archive.once('close', () => reject(new Error('the download was stopped')))
+    const stopped = () => reject(new Error('the download was stopped'))
+    archive.once('entry', resolve).once('error', reject).once('close', stopped)
+    leave = () => archive.off('entry', resolve).off('error', reject).off('close', stopped)
   })
-  archive.append(source as never, { name, ...(date !== undefined && { date }) })
-  await Promise.all([done, finished(source as never)])
-  archive.removeAllListeners('close')
+  try {
+    archive.append(source as never, { name, ...(date !== undefined && { date }) })
+    await Promise.all([done, finished(source as never)])
+  } finally {
+    leave()
+  }
 }
 
 /** 2024/2024-05/IMG_1234.jpg, with a number where two items have one name. */
