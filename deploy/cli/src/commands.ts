@@ -1,5 +1,6 @@
-import { parseArgs } from 'node:util'
+import { existsSync } from 'node:fs'
 import path from 'node:path'
+import { parseArgs } from 'node:util'
 import { Api, ApiError } from './api.js'
 import { consentTextVersion } from './consent.js'
 import { configDir, openApi, readStored, writeStored } from './credentials.js'
@@ -11,7 +12,7 @@ import { ask, askYesNo, formatBytes, isTerminal, plural } from './terminal.js'
 
 type Env = Readonly<Record<string, string | undefined>>
 
-/** A wrong command line; the message is shown with the usage. */
+/** A wrong command line; the message is shown with the usage, and the status is 2. */
 class UsageError extends Error {}
 
 const usage = `keepsake: your family album from the command line
@@ -56,9 +57,12 @@ export async function run(args: readonly string[], env: Env): Promise<number> {
     const two = positionals.slice(0, 2).join(' ')
     const name = commands[two] ? two : (positionals[0] ?? '')
     const command = commands[name]
-    if (!command) throw new UsageError(`There is no command "${two}".`)
+    if (!command)
+      throw new UsageError(
+        name === 'movie' ? 'Say what about the movie: make or get.' : `There is no command "${positionals[0] ?? ''}".`,
+      )
     const opened = await openApi(env)
-    if (!opened) throw new UsageError('You are not signed in: run `keepsake login URL` first.')
+    if (!opened) throw new Error('You are not signed in: run `keepsake login URL` first.')
     const wanted = (values['family'] as string | undefined) ?? opened.stored.familyId
     const familyId = await chooseFamily(opened.api, wanted)
     return await command({ env, api: opened.api, familyId, values, rest: positionals.slice(name.split(' ').length) })
@@ -114,7 +118,7 @@ async function chooseFamily(api: Api, wanted: string | undefined): Promise<strin
       : undefined
   if (chosen) return chosen.id
   if (families.length === 0)
-    throw new UsageError('You belong to no family yet: make one in the browser, or accept an invitation.')
+    throw new Error('You belong to no family yet: make one in the browser, or accept an invitation.')
   throw new UsageError(
     `Say which family with --family: ${families.map(family => `${family.name} (${family.id})`).join(', ')}.`,
   )
@@ -141,6 +145,7 @@ async function login(rest: string[], values: Context['values'], env: Env): Promi
 
 async function importCommand({ env, api, familyId, values, rest }: Context): Promise<number> {
   if (rest.length === 0) throw new UsageError('Say which folder to import.')
+  for (const folder of rest) if (!existsSync(folder)) throw new Error(`There is no folder ${folder} to import.`)
   if (values['consent-faces'] && values['no-faces'])
     throw new UsageError('--consent-faces and --no-faces exclude each other.')
   await settleConsent(api, familyId, values)
@@ -171,9 +176,12 @@ async function importCommand({ env, api, familyId, values, rest }: Context): Pro
 /** What an import did, with one line per failure. */
 export function describeImport(result: ImportResult): string {
   const bytes = result.found.files.reduce((sum, file) => sum + file.size, 0)
+  const ignored = result.found.ignored.length
+  const nothing = result.found.files.length === 0 && result.failures.length === 0
+  if (nothing) return `No photo or video was found${ignored > 0 ? `, ${plural(ignored, 'other file')} ignored` : ''}.`
   return [
     `${plural(result.mediaIds.length, 'new item')}, ${plural(result.duplicates, 'duplicate')}, ${plural(result.joined, 'sidecar or clip joined', 'sidecars and clips joined')}, ` +
-      `${plural(result.found.ignored.length, 'file')} ignored, ${result.failures.length} failed (${formatBytes(bytes)})`,
+      `${plural(ignored, 'file')} ignored, ${result.failures.length} failed (${formatBytes(bytes)})`,
     ...result.failures.map(failure => `  ${failure.name}: ${failure.message} (${failure.code})`),
   ].join('\n')
 }
@@ -220,7 +228,8 @@ async function people({ api, familyId }: Context): Promise<number> {
     lastSeen?: string | null
   }
   for await (const person of api.list<Person>(`/v1/families/${familyId}/people?limit=200`)) {
-    const seen = [person.firstSeen, person.lastSeen].map(day => day?.slice(0, 10) ?? '?').join(' to ')
+    const [first, last] = [person.firstSeen, person.lastSeen].map(day => day?.slice(0, 10))
+    const seen = first && last ? `${first} to ${last}` : 'no dated picture'
     process.stdout.write(
       `${person.id}  ${(person.name ?? 'not named').padEnd(20)} ${plural(person.faceCount, 'face').padStart(10)}  ${seen}${person.hidden ? '  hidden' : ''}\n`,
     )
@@ -263,7 +272,7 @@ async function movieGet({ api, familyId, values, rest }: Context): Promise<numbe
       movie = each // the list begins with the newest
       break
     }
-  if (!movie?.url) throw new UsageError(movie ? `The movie is ${movie.status}.` : 'There is no finished movie yet.')
+  if (!movie?.url) throw new Error(movie ? `The movie is ${movie.status}.` : 'There is no finished movie yet.')
   await api.download(movie.url, file, { deadlineMs: 600_000 })
   process.stdout.write(`${file}\n`)
   return 0

@@ -66,6 +66,16 @@ test('loops and doubles made of symbolic links end, and a dangling link is named
   expect(found.unreadable.map(each => each.relativePath).sort()).toEqual(['gone.jpg', 'self'])
 })
 
+test('a link to a folder above the imported one is not followed, and that folder can be imported too', async () => {
+  await put('album/a.jpg')
+  await put('album/deep/b.jpg')
+  await put('private.jpg')
+  await symlink(dir, path.join(dir, 'album', 'deep', 'up'))
+  const album = path.join(dir, 'album')
+  expect((await findFiles([album])).files.map(file => file.relativePath)).toEqual(['a.jpg', 'deep/b.jpg'])
+  expect((await findFiles([album, dir])).files).toHaveLength(3)
+})
+
 test('several folders keep their names apart, and one file can be named', async () => {
   await put('x/a.jpg')
   await put('y/a.jpg', 'y')

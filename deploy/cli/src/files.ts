@@ -35,7 +35,8 @@ const videos = new Set('mp4 m4v mov qt mkv webm avi mpg mpeg mts m2ts 3gp 3g2 wm
 
 /**
  * Every photo, video and sidecar under the given folders or files, sorted by path. A folder that is reached twice (by a
- * symbolic link or a loop of them) is walked once; a link that leads nowhere is named as unreadable.
+ * symbolic link or a loop of them) is walked once; a link to a folder that holds the imported one is a loop too, and not
+ * followed; a link that leads nowhere is named as unreadable.
  */
 export async function findFiles(roots: readonly string[]): Promise<Found> {
   const found: Found = { files: [], ignored: [], unreadable: [] }
@@ -44,16 +45,29 @@ export async function findFiles(roots: readonly string[]): Promise<Found> {
     const absolute = path.resolve(root)
     const prefix = roots.length > 1 ? `${path.basename(absolute)}/` : ''
     const info = await stat(absolute)
-    if (info.isDirectory()) await walk(absolute, prefix, found, seen)
+    if (info.isDirectory()) await walk(absolute, prefix, found, seen, await above(absolute))
     else await takeFiles(path.dirname(absolute), prefix, [path.basename(absolute)], found, seen)
   }
   found.files.sort((a, b) => (a.relativePath < b.relativePath ? -1 : 1))
   return found
 }
 
-async function walk(folder: string, prefix: string, found: Found, seen: Set<string>): Promise<void> {
+/** The real paths of every folder that holds this one. */
+async function above(folder: string): Promise<ReadonlySet<string>> {
+  const parents = new Set<string>()
+  for (let each = path.dirname(await realpath(folder)); !parents.has(each); each = path.dirname(each)) parents.add(each)
+  return parents
+}
+
+async function walk(
+  folder: string,
+  prefix: string,
+  found: Found,
+  seen: Set<string>,
+  parents: ReadonlySet<string>,
+): Promise<void> {
   const real = await realpath(folder)
-  if (seen.has(real)) return
+  if (seen.has(real) || parents.has(real)) return
   seen.add(real)
   let names: string[]
   try {
@@ -69,7 +83,7 @@ async function walk(folder: string, prefix: string, found: Found, seen: Set<stri
     try {
       const info = await stat(path.join(folder, name)) // follows links: a loop ends at `seen`
       if (info.isDirectory()) {
-        if (!name.startsWith('.')) await walk(path.join(folder, name), `${prefix}${name}/`, found, seen)
+        if (!name.startsWith('.')) await walk(path.join(folder, name), `${prefix}${name}/`, found, seen, parents)
       } else if (info.isFile()) files.push(name)
       else found.ignored.push(prefix + name) // a socket, a pipe, a device: reading it could hang for ever
     } catch (error) {

@@ -12,6 +12,8 @@ const renditionShareOfVideo = 0.6
 export interface Estimate {
   photos: number
   videos: number
+  /** Sidecars. */
+  others: number
   bytes: number
   seconds: number
   /** Bytes that the home will grow by. */
@@ -27,6 +29,7 @@ export function estimate(found: Found, faces: boolean): Estimate {
   return {
     photos,
     videos: of('video').length,
+    others: of('sidecar').length,
     bytes,
     seconds:
       photos * (faces ? secondsPerPhotoWithFaces : secondsPerPhoto) + (videoBytes / 1e6) * secondsPerVideoMegabyte,
@@ -35,5 +38,7 @@ export function estimate(found: Found, faces: boolean): Estimate {
 }
 
 /** One line for a person. */
-export const describeEstimate = (e: Estimate): string =>
-  `${plural(e.photos, 'photo')} and ${plural(e.videos, 'video')} (${formatBytes(e.bytes)}): about ${formatSeconds(e.seconds)} and ${formatBytes(e.disk)} of disk.`
+export const describeEstimate = (e: Estimate): string => {
+  const others = e.others > 0 ? `, ${plural(e.others, 'file')} beside them` : ''
+  return `${plural(e.photos, 'photo')} and ${plural(e.videos, 'video')}${others} (${formatBytes(e.bytes)}): about ${formatSeconds(e.seconds)} and ${formatBytes(e.disk)} of disk.`
+}

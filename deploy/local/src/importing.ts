@@ -55,7 +55,7 @@ export async function importInto(context: Importing): Promise<number> {
 
   const found = await findFiles(options.importing)
   const expected = estimate(found, consent)
-  say(describeEstimate(expected))
+  if (found.files.length > 0) say(describeEstimate(expected))
   const free = freeBytes(album.home.dir)
   if (expected.disk > free)
     throw new Sentence(
