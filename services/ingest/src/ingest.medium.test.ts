@@ -117,6 +117,15 @@ describe('uploads', () => {
     expect(new Set(all.map(a => a.mediaId)).size).toBe(1)
     expect(all.filter(a => a.duplicate)).toHaveLength(3)
     const sha256 = createHash('sha256').update(bytes).digest('hex')
+    // A digest alone tells a relative nothing of what others uploaded; of her own it does.
+    const guessed = await createUpload(
+      h.context,
+      uploadRequest(bytes.length, { sha256 }),
+      h.call(randomUUID(), 'relative'),
+    )
+    expect(guessed).toMatchObject({ state: 'open', mediaId: undefined, duplicate: false })
+    const own = await createUpload(h.context, uploadRequest(bytes.length, { sha256 }), h.call(h.memberId, 'relative'))
+    expect(own).toMatchObject({ state: 'finished', duplicate: true })
     const known = await createUpload(h.context, uploadRequest(bytes.length, { sha256 }), h.call())
     expect(known).toMatchObject({ state: 'finished', duplicate: true, mediaId: all[0]?.mediaId })
     const rows = await h.database.rows("select 1 from events.outbox where topic = 'media.accepted' and key = $1", [

@@ -30,7 +30,10 @@ export interface UploadRow {
   expiresAt: Date
 }
 
-/** Opens an upload, or says at once that the bytes are here already where the client knows their SHA-256. */
+/**
+ * Opens an upload, or says at once that the bytes are here already where the client knows their SHA-256. A digest proves nothing: who may not
+ * see every item hears so only of what she uploaded herself, and sends the bytes otherwise.
+ */
 export async function createUpload(deps: Deps, request: CreateUploadRequest, call: Call): Promise<Upload> {
   const member = requireMember(call)
   if (!Number.isSafeInteger(request.size) || request.size < 0) throw refuse('UPLOAD_SIZE_INVALID')
@@ -46,7 +49,9 @@ export async function createUpload(deps: Deps, request: CreateUploadRequest, cal
   return deps.db.family(call, async tx => {
     const known = /^[0-9a-f]{64}$/i.test(request.sha256)
       ? await tx.maybe<{ mediaId: string }>(sql`
-          select media_id from ingest.contents where family_id = ${tx.familyId} and sha256 = ${request.sha256.toLowerCase()}`)
+          select c.media_id from ingest.contents c join ingest.media m on m.family_id = c.family_id and m.id = c.media_id
+          where c.family_id = ${tx.familyId} and c.sha256 = ${request.sha256.toLowerCase()}
+            and (${member.role === 'parent'} or m.uploaded_by = ${member.memberId})`)
       : undefined
     const row = await tx.one<UploadRow>(sql`
       insert into ingest.uploads (family_id, member_id, size, file_name, last_modified, audience, collections, scope, folder,

@@ -36,7 +36,7 @@ export interface Harness {
   /** Items that album was told of. */
   readonly registered: string[]
   /** A call of the member, or of another one. */
-  call(memberId?: string): Call
+  call(memberId?: string, role?: 'parent' | 'relative'): Call
   /** Lets the events flow; stops with the harness. */
   startWork(): Promise<RunningService>
   /** Lets go of everything without keeping its place, as kill -9 would. */
@@ -91,9 +91,9 @@ export async function openHarness(settings = { timeZone: 'Asia/Tokyo', locale: '
     settings,
     rotations,
     registered,
-    call: (member = memberId) =>
+    call: (member = memberId, role = 'parent') =>
       callAs(
-        { kind: 'member', accountId: randomUUID(), familyId, memberId: member, role: 'parent', groupIds: [] },
+        { kind: 'member', accountId: randomUUID(), familyId, memberId: member, role, groupIds: [] },
         { deadlineMs: 60_000 },
       ),
     async startWork() {
