@@ -162,6 +162,15 @@ describe('who asks', () => {
     expect((await ask('GET', '/v1/api-keys', { token: 'read-key' })).status).toBe(403)
   })
 
+  test('has a key that may write: changes nothing about who is a member', async () => {
+    for (const [method, path, body] of [
+      ['POST', `${base}/invitations`, { role: 'parent' }],
+      ['PATCH', `${base}/members/m`, { role: 'parent' }],
+      ['DELETE', `${base}/members/m`],
+    ] as const)
+      expect((await ask(method, path, { token: 'write-key', body })).body).toMatchObject({ code: 'SCOPE_REQUIRED' })
+  })
+
   test('sends an Idempotency-Key: the service that owns the effect gets it', async () => {
     album.answers['family'] = {
       ...album.answers['family'],

@@ -203,6 +203,7 @@ export const familyEndpoints: readonly AnyEndpoint[] = [
     path: at('/members/{memberId}'),
     id: 'updateMember',
     summary: 'Renames a member or changes the role.',
+    scope: 'admin',
     body: z.object({ name: name.optional(), role: role.optional() }),
     answer: member,
     codes: ['MEMBER_NOT_FOUND', 'LAST_PARENT', 'PARENT_REQUIRED'],
@@ -216,6 +217,7 @@ export const familyEndpoints: readonly AnyEndpoint[] = [
     path: at('/members/{memberId}'),
     id: 'deleteMember',
     summary: 'Removes a member, or leaves.',
+    scope: 'admin',
     codes: ['MEMBER_NOT_FOUND', 'LAST_PARENT', 'PARENT_REQUIRED'],
     async handle({ params, edge, as }) {
       await edge.clients.family.deleteMember({ id: params.memberId }, await as())
@@ -280,6 +282,7 @@ export const familyEndpoints: readonly AnyEndpoint[] = [
     path: at('/invitations'),
     id: 'createInvitation',
     summary: 'Makes a code that lets one person in, once.',
+    scope: 'admin',
     body: z.object({ role }),
     answer: z.object({ code: z.string(), url: z.string(), expiresAt: instant }),
     status: 201,

@@ -69,6 +69,7 @@ export class FakeAlbum {
     ['parent-token', { role: 'parent', scopes: [] as string[] }],
     ['relative-token', { role: 'relative', scopes: [] as string[] }],
     ['read-key', { role: 'parent', scopes: ['read'] }],
+    ['write-key', { role: 'parent', scopes: ['write'] }],
   ])
   /** Idempotency keys that services were given, in order. */
   readonly keysSeen: (string | undefined)[] = []
