@@ -180,7 +180,7 @@ export function describeImport(result: ImportResult): string {
   const nothing = result.found.files.length === 0 && result.failures.length === 0
   if (nothing) return `No photo or video was found${ignored > 0 ? `, ${plural(ignored, 'other file')} ignored` : ''}.`
   return [
-    `${plural(result.mediaIds.length, 'new item')}, ${plural(result.duplicates, 'duplicate')}, ${plural(result.joined, 'sidecar or clip joined', 'sidecars and clips joined')}, ` +
+    `${plural(result.mediaIds.length - result.earlier, 'new item')}, ${result.earlier > 0 ? `${result.earlier} imported earlier, ` : ''}${plural(result.duplicates, 'duplicate')}, ${plural(result.joined, 'sidecar or clip joined', 'sidecars and clips joined')}, ` +
       `${plural(ignored, 'file')} ignored, ${result.failures.length} failed (${formatBytes(bytes)})`,
     ...result.failures.map(failure => `  ${failure.name}: ${failure.message} (${failure.code})`),
   ].join('\n')

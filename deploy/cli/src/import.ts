@@ -45,6 +45,8 @@ export interface ImportResult {
   mediaIds: string[]
   /** Files whose upload ended in this run; the others had been uploaded by an earlier one. */
   uploadedNow: number
+  /** Of `mediaIds`, those that an earlier run of the same import had brought in. */
+  earlier: number
   /** Items that had been there already. */
   duplicates: number
   /** Files that joined another: sidecars, second halves of live photos. */
@@ -72,12 +74,15 @@ export async function importFolders(options: ImportOptions): Promise<ImportResul
   const state = { files: 0, totalFiles: found.files.length, bytes: 0, totalBytes }
   const entries: Entry[] = []
   let uploadedNow = 0
+  const earlier = new Set<string>()
   const queue = [...found.files]
   const worker = async () => {
     for (let file = queue.shift(); file; file = queue.shift()) {
       signal?.throwIfAborted()
       let sent = 0
-      if (journal.get(file)?.mediaId === undefined) uploadedNow++
+      const known = journal.get(file)
+      if (known?.mediaId === undefined) uploadedNow++
+      else if (known.mediaId !== '' && !known.duplicate && !known.joined) earlier.add(known.mediaId)
       try {
         entries.push(
           await uploadFile(file, {
@@ -120,6 +125,7 @@ export async function importFolders(options: ImportOptions): Promise<ImportResul
     found,
     mediaIds: fresh,
     uploadedNow,
+    earlier: earlier.size,
     duplicates: entries.filter(entry => entry.duplicate).length,
     joined: entries.filter(entry => entry.joined).length,
     failures,
