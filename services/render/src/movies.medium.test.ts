@@ -234,6 +234,10 @@ describe('making a movie', () => {
       { from: new Date('2027-01-01') },
       { title: 'x'.repeat(500) },
       { audienceKind: 'groups' },
+      { childId: 'Hana' },
+      { lock: ['a'] },
+      { ban: ['b'] },
+      { audienceKind: 'groups', audienceIds: ['c'] },
     ]) {
       expect(await reason(client.createMovie(wanted(wrong), parentCall))).toBe('INVALID_VALUE')
     }

@@ -31,6 +31,10 @@ export async function createMovie(tx: FamilyTx, call: Call, request: CreateMovie
   const length = request.length || 'medium'
   lengthSeconds(length)
   const audience = requireAudience(request)
+  requireIds('childId', request.childId ? [request.childId] : [])
+  requireIds('audience', request.audienceIds)
+  requireIds('lock', request.lock)
+  requireIds('ban', request.ban)
   const row = await tx.one<MovieRow>(sql`
     insert into render.movies
       (family_id, kind, title, from_at, to_at, child_id, mood, length, aspect, music, locked, banned, audience_kind, audience_ids, created_by)
@@ -47,6 +51,8 @@ export async function updateMovie(tx: FamilyTx, call: Call, request: UpdateMovie
   requireParent(call)
   await lockMovie(tx, request.movieId)
   if (request.length) lengthSeconds(request.length)
+  requireIds('lock', request.lock)
+  requireIds('ban', request.ban)
   const row = await tx.one<MovieRow>(sql`
     update render.movies set
       title = case when ${request.title === undefined} then title else ${titleOf(request.title)} end,
@@ -179,6 +185,11 @@ const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
 function requireId(id: string): string {
   if (!uuid.test(id)) throw errors.movieNotFound()
   return id
+}
+
+/** What is no id names nothing that there could be. Throws INVALID_VALUE. */
+function requireIds(field: string, ids: readonly string[]): void {
+  if (!ids.every(id => uuid.test(id))) throw errors.invalid(field, 'This is no id.')
 }
 
 function requireAudience(request: CreateMovieRequest): Audience {
