@@ -95,7 +95,8 @@ export function describePerson(
   const faces = group.members.map(m => m.face)
   const dated = faces
     .filter(f => f.takenAt !== undefined)
-    .sort((a, b) => a.takenAt! - b.takenAt! || (a.id < b.id ? -1 : 1))
+    // By content before by id: two albums of the same pictures have different ids and must agree.
+    .sort((a, b) => a.takenAt! - b.takenAt! || a.age - b.age || (a.id < b.id ? -1 : 1))
   const latest = (dated.length ? dated : faces).slice(-LATEST)
   const ages = latest.map(f => f.age).filter(Number.isFinite)
   // The share of each estimate's bell that lies below the limit; an estimate is never surer than 3 years.

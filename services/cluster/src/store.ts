@@ -153,12 +153,17 @@ async function saveFaces(tx: FamilyTx, stored: Stored, outcome: Outcome): Promis
   return [...changed.filter(c => c.told).map(c => c.mediaId), ...hidden.map(h => h.mediaId)]
 }
 
-/** Writes people; answers the items of those whose name, child or visibility changed. */
+/** Writes people; answers the items of those whose name, child, visibility or likely age changed: ratings read all of these. */
 async function savePeople(tx: FamilyTx, outcome: Outcome, version: number): Promise<string[]> {
   const was = new Map(
     (
-      await tx.many<{ personId: string; name: string | null; childId: string | null; hidden: boolean }>(sql`
-        select person_id, name, child_id, hidden from cluster.people`)
+      await tx.many<{
+        personId: string
+        name: string | null
+        childId: string | null
+        hidden: boolean
+        childProbability: number
+      }>(sql`select person_id, name, child_id, hidden, child_probability from cluster.people`)
     ).map(row => [row.personId, row]),
   )
   const rows = outcome.people.map(p => ({
@@ -198,7 +203,14 @@ async function savePeople(tx: FamilyTx, outcome: Outcome, version: number): Prom
   const told = rows
     .filter(row => {
       const before = was.get(row.person_id)
-      return before && (before.name !== row.name || before.childId !== row.child_id || before.hidden !== row.hidden)
+      return (
+        before &&
+        (before.name !== row.name ||
+          before.childId !== row.child_id ||
+          before.hidden !== row.hidden ||
+          // Kept with two decimals, as a real: half of the last one is rounding.
+          Math.abs(before.childProbability - row.child_probability) > 0.005)
+      )
     })
     .map(row => row.person_id)
   if (told.length === 0) return []
