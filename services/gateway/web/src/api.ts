@@ -79,6 +79,7 @@ export interface Person {
   childId?: string
   hidden: boolean
   faceCount: number
+  mediaCount: number
   coverFaceId?: string
   coverUrl?: string
   firstSeen?: string

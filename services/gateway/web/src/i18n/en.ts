@@ -180,7 +180,7 @@ export const en = {
   inThisMovie: 'In this movie',
   // trash
   trashTitle: 'Trash',
-  trashText: 'Items stay here for 30 days. Nobody sees them anywhere else.',
+  trashText: 'Items stay here for 30 days. Nobody sees them anywhere else. Choose some to restore or erase them.',
   trashEmpty: 'The trash is empty.',
   restore: 'Restore',
   erase: 'Erase for ever',

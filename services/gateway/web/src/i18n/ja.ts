@@ -166,7 +166,7 @@ export const ja: Messages = {
   deleteMovie: 'ムービーを削除',
   inThisMovie: 'このムービーの写真・動画',
   trashTitle: 'ゴミ箱',
-  trashText: '30日間ここに残ります。ほかの画面には表示されません。',
+  trashText: '30日間ここに残ります。ほかの画面には表示されません。選ぶと、元に戻すか完全に消去できます。',
   trashEmpty: 'ゴミ箱は空です。',
   restore: '元に戻す',
   erase: '完全に消去',

@@ -1,6 +1,6 @@
 import { useInfiniteQuery, useQuery } from '@tanstack/react-query'
 import { useParams } from 'react-router'
-import { api, query, type List, type Media, type Page } from '../api.ts'
+import { api, Problem, query, type List, type Media, type Page } from '../api.ts'
 import { useLanguage } from '../i18n/messages.tsx'
 import { MonthGrid } from '../parts/media-grid.tsx'
 import { useNearEnd } from '../parts/media-list.ts'
@@ -29,6 +29,8 @@ export function PageScreen() {
   }
   const end = useNearEnd(more)
   if (pages.isPending || list.isPending) return <Loading />
+  if (list.isError && list.error instanceof Problem && list.error.status === 402)
+    return <Empty text={m.premiumRequired} />
   if (list.isError) return <Failure error={list.error} retry={() => void list.refetch()} />
   const page = pages.data?.items.find(candidate => candidate.id === id)
   const ages = new Map(page?.months.map(month => [month.month, month.ageMonths]))

@@ -42,7 +42,7 @@ export function PeopleScreen() {
             <Link to={`/people/${person.id}`}>
               <FaceCrop url={person.coverUrl} name={person.name} />
               <strong>{person.name ?? <span className="muted">{m.addName}</span>}</strong>
-              <small>{m.photosOf(person.faceCount)}</small>
+              <small>{m.photosOf(person.mediaCount)}</small>
             </Link>
           </li>
         ))}

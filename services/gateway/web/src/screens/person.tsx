@@ -21,6 +21,11 @@ export function PersonScreen() {
     queryKey: ['people', family.id, true],
     queryFn: () => api<List<Person>>('GET', `${base}?hidden=true&limit=500`),
   })
+  // Asked for alone too: somebody who is on one picture only is in no list, and can be named from that picture.
+  const one = useQuery({
+    queryKey: ['people', family.id, 'one', id],
+    queryFn: () => api<Person>('GET', `${base}/${id}`),
+  })
   const children = useQuery({
     queryKey: ['children', family.id],
     queryFn: () => api<List<Child>>('GET', `/families/${family.id}/children`),
@@ -46,10 +51,10 @@ export function PersonScreen() {
     onSuccess: () => setUndoable(undefined),
     onSettled: refreshAll,
   })
-  if (people.isPending) return <Loading />
+  if (people.isPending || one.isPending) return <Loading />
   if (people.isError) return <Failure error={people.error} retry={() => void people.refetch()} />
-  const person = people.data.items.find(candidate => candidate.id === id)
-  if (!person) return <Failure error={undefined} retry={() => void navigate('/people')} />
+  if (one.isError) return <Failure error={one.error} retry={() => void one.refetch()} />
+  const person = one.data
   const others = people.data.items.filter(candidate => candidate.id !== id)
   const items = list.data?.pages.flatMap(page => page.items) ?? []
   const parent = family.role === 'parent'
@@ -68,7 +73,7 @@ export function PersonScreen() {
             <h1>{person.name ?? m.unknownPerson}</h1>
           )}
           <small>
-            {m.photosOf(person.faceCount)}
+            {m.photosOf(person.mediaCount)}
             {person.age !== undefined && ` · ${m.aboutYears(Math.round(person.age))}`}
           </small>
         </div>
@@ -101,7 +106,7 @@ export function PersonScreen() {
             <option value="">{m.merge}</option>
             {others.map(other => (
               <option key={other.id} value={other.id}>
-                {other.name ?? `${m.unknownPerson} (${other.faceCount})`}
+                {other.name ?? `${m.unknownPerson} (${other.mediaCount})`}
               </option>
             ))}
           </select>
