@@ -101,7 +101,9 @@ async function run(album: Album, folder: string, meanwhile: () => Promise<void>)
 
 /** A comment and a favourite on the ten first items by name; each request may be sent again and must count once. */
 async function react(api: Api, family: string): Promise<void> {
-  const items = (await allMedia(api, family)).sort((a, b) => a.fileName.localeCompare(b.fileName)).slice(0, 10)
+  const items = (await patiently(() => allMedia(api, family)))
+    .sort((a, b) => a.fileName.localeCompare(b.fileName))
+    .slice(0, 10)
   for (const item of items) {
     const where = `/v1/families/${family}/media/${item.id}`
     const key = { headers: { 'Idempotency-Key': `comment-${item.id}` }, attempts: 20 }
@@ -111,11 +113,10 @@ async function react(api: Api, family: string): Promise<void> {
 }
 
 /** A service that was killed in the middle answers 5xx; a person would press again. */
-async function patiently(work: () => Promise<unknown>): Promise<void> {
+async function patiently<T>(work: () => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt++)
     try {
-      await work()
-      return
+      return await work()
     } catch (error) {
       if (!(error instanceof ApiError) || (error.status > 0 && error.status < 500) || attempt === 10) throw error
     }

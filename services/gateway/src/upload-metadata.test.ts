@@ -22,4 +22,7 @@ test.each([
 test('names of collections lose what no database stores', () =>
   expect(read({ collections: JSON.stringify(['Sum\0mer', '\0']) }).collections).toEqual(['Summer']))
 
+test('a file name is kept without the U+0000 it holds', () =>
+  expect(read({ filename: 'photo.jpg\0.exe' }).fileName).toBe('photo.jpg.exe'))
+
 test('any other text with U+0000 is refused', () => expect(() => read({ relativePath: 'a\0/b.jpg' })).toThrow('U+0000'))

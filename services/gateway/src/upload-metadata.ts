@@ -27,7 +27,8 @@ export function readUploadMetadata(header: string | undefined): UploadMetadata {
     if (key === undefined || key === '') continue
     if (more.length > 0 || !/^[\w.-]+$/.test(key) || !/^[A-Za-z0-9+/_-]*=*$/.test(value))
       throw errors.malformed('Upload-Metadata is not a list of keys and base64 values.')
-    fields.set(key, Buffer.from(value, 'base64').toString('utf8'))
+    const decoded = Buffer.from(value, 'base64').toString('utf8')
+    fields.set(key, key === 'filename' || key === 'name' ? decoded.replaceAll('\0', '') : decoded)
   }
   const text = (key: string, longest: number) => {
     const value = fields.get(key) ?? ''
@@ -39,6 +40,7 @@ export function readUploadMetadata(header: string | undefined): UploadMetadata {
   if (sha256 !== '' && !/^[0-9a-f]{64}$/.test(sha256))
     throw errors.invalidRequest([{ field: 'sha256', problem: 'is not 64 hexadecimal digits' }])
   return {
+    // No disk accepts a name with U+0000, so it says nothing of the file: the name is kept without it.
     fileName: text('filename', 1000) || text('name', 1000),
     fileType: text('filetype', 200),
     lastModified: readTime(text('lastModified', 40)),
