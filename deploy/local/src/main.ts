@@ -16,17 +16,17 @@ export async function start(args: readonly string[], surroundings: Omit<Surround
   const say = (line: string) => process.stdout.write(`${line}\n`)
   const stop = new AbortController()
   let signals = 0
+  let jobUnfinished = false
   const onSignal = (signal: NodeJS.Signals) => {
     if (++signals > 1) process.exit(130) // asked twice: at once
     if (process.stderr.isTTY) process.stderr.write('\n')
-    say('Stopping ...')
+    say(jobUnfinished ? 'Stopping ... The same command goes on from here.' : 'Stopping ...')
     stop.abort(signal)
   }
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, onSignal)
 
   let album: Album | undefined
   let home = ''
-  let jobUnfinished = false
   try {
     const options = parseOptions(args, { ...surroundings, root })
     if (!options) {
