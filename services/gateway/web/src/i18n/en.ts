@@ -120,6 +120,8 @@ export const en = {
   fileName: 'File',
   size: 'Size',
   duration: 'Length',
+  seconds: (count: number) => `${count} s`,
+  shape: 'Shape',
   // people
   peopleTitle: 'People',
   peopleEmpty: 'People appear here as faces are found.',

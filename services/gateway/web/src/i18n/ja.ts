@@ -112,6 +112,8 @@ export const ja: Messages = {
   fileName: 'ファイル',
   size: 'サイズ',
   duration: '長さ',
+  seconds: count => `${count}秒`,
+  shape: '縦横比',
   peopleTitle: '人物',
   peopleEmpty: '顔が見つかると、ここに人物が表示されます。',
   peopleNoConsent: 'このアルバムでは顔認識を使っていません。設定で有効にできます。',

@@ -135,13 +135,13 @@ function MakeMovie() {
         <label>
           {m.duration}
           <select name="length" defaultValue="medium">
-            <option value="short">30 s</option>
-            <option value="medium">60 s</option>
-            <option value="long">120 s</option>
+            <option value="short">{m.seconds(15)}</option>
+            <option value="medium">{m.seconds(30)}</option>
+            <option value="long">{m.seconds(60)}</option>
           </select>
         </label>
         <label>
-          {m.size}
+          {m.shape}
           <select name="aspect" defaultValue="16:9">
             <option>16:9</option>
             <option>9:16</option>
