@@ -27,8 +27,12 @@ export interface UploadContext {
  */
 export async function uploadFile(file: FoundFile, context: UploadContext): Promise<Entry> {
   const { api, familyId, journal } = context
-  const known = journal.get(file)
-  if (known?.mediaId !== undefined) return known
+  let known = journal.get(file)
+  if (known?.mediaId !== undefined) {
+    // A sidecar has no item of its own.
+    if (known.mediaId === '' || (await isInAlbum(known.mediaId, context))) return known
+    known = undefined
+  }
   const sha256 = known?.sha256 ?? (await hashFile(file.path))
   let entry: Entry = { relativePath: file.relativePath, size: file.size, modified: file.modified, sha256 }
   const fileName = file.relativePath.slice(file.relativePath.lastIndexOf('/') + 1)
@@ -109,5 +113,16 @@ function problemOf(error: Error | DetailedError, api: Api): Error {
     return new ApiError(response.getStatus(), body.code ?? 'UNKNOWN', body.detail ?? body.title ?? error.message)
   } catch {
     return new ApiError(response.getStatus(), 'UNKNOWN', `Keepsake answered ${response.getStatus()} to the upload.`)
+  }
+}
+
+/** Whether an item that came in earlier is still there: one that was erased or lies in the trash is uploaded as if it were new. */
+async function isInAlbum(mediaId: string, { api, familyId, signal }: UploadContext): Promise<boolean> {
+  try {
+    const item = await api.get<{ trashedAt?: string }>(`/v1/families/${familyId}/media/${mediaId}`, { signal })
+    return item.trashedAt === undefined
+  } catch (error) {
+    if (error instanceof ApiError && error.status === 404) return false
+    throw error
   }
 }

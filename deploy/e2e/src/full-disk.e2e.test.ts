@@ -11,6 +11,9 @@ import { allMedia, settled, upload } from './album-client.js'
 import type { Family, Media } from './api-types.js'
 import { pictureFolder } from './pictures.js'
 
+/** What the upload finds: less than it needs, and enough for the database to write down that it was refused. */
+const roomMiB = 32
+
 const root = process.getuid?.() === 0 && process.platform === 'linux'
 const { describe, test } = skipUnless(root, 'only root can mount a small disk')
 describe('a full disk', () => {
@@ -32,9 +35,9 @@ describe('a full disk', () => {
       await settled(api, family)
       const ballast = path.join(disk, 'ballast')
       const { bavail, bsize } = statfsSync(disk)
-      execFileSync('fallocate', ['-l', String(bavail * bsize - 40_000), ballast])
+      execFileSync('fallocate', ['-l', String(bavail * bsize - roomMiB * 2 ** 20), ballast])
       const large = path.join(tmpdir(), `keepsake-large-${process.pid}.jpg`)
-      await writeFile(large, Buffer.concat([await readFile(files[1] ?? ''), randomBytes(3_000_000)]))
+      await writeFile(large, Buffer.concat([await readFile(files[1] ?? ''), randomBytes(2 * roomMiB * 2 ** 20)]))
       const problem = await upload(api, family, large).then(
         () => 'it was accepted',
         (error: Error) => error.message,

@@ -5,7 +5,7 @@ import sharp from 'sharp'
 import { until } from '@keepsake/testing'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { Album } from './album.js'
-import { allMedia, settled, upload } from './album-client.js'
+import { allMedia, importFolders, settled, upload } from './album-client.js'
 import type { Family, Media, Movie } from './api-types.js'
 import { pictureFolder } from './pictures.js'
 
@@ -141,6 +141,29 @@ describe('the life of an item', () => {
       everyMs: 200,
       what: 'the objects to go',
     })
+  })
+
+  test('a photo that was erased comes back when its folder is imported again', async () => {
+    const again = () =>
+      importFolders({
+        api,
+        familyId: family,
+        roots: [path.join(album.home, 'pictures')],
+        journalDir: path.join(album.home, 'journal'),
+        wait: true,
+      })
+    const [first = '', ...others] = (await again()).mediaIds
+    expect(others).toEqual([])
+    await fetchDelete(`${base}/media/${first}?now=true`)
+    await until(async () => (await filesNamed(path.join(album.home, 'objects'), first)).length === 0, {
+      deadlineMs: 30_000,
+      everyMs: 200,
+      what: 'the objects to go',
+    })
+    const second = await again()
+    expect(second.failures).toEqual([])
+    expect(second.mediaIds).toHaveLength(1)
+    expect((await api.get<Media>(`${base}/media/${second.mediaIds[0]}`)).state).toBe('ready')
   })
 
   async function fetchDelete(where: string): Promise<void> {

@@ -120,11 +120,11 @@ describe('playback', () => {
   })
 
   test('of an HDR video is tone-mapped to SDR, and so is its poster', async () => {
-    const path = await video('hdr.mp4', { codec: 'hevc', hdr: true, width: 640, height: 360, frames: 10 })
+    const path = await video('hdr.mp4', { codec: 'hevc', hdr: true, width: 1280, height: 720, frames: 10 })
     expect(await media.probeVideo(path)).toMatchObject({ hdr: true, videoCodec: 'hevc' })
-    expect((await media.posterFrame(path)).data.length).toBe(640 * 360 * 3)
+    expect((await media.posterFrame(path)).data.length).toBe(1280 * 720 * 3)
     const target = join(folder, 'hdr.playback.mp4')
-    expect(await media.transcodePlayback(path, target)).toMatchObject({ encoded: true, width: 640 })
+    expect(await media.transcodePlayback(path, target)).toMatchObject({ encoded: true, width: 1280 })
     expect(await media.probeVideo(target)).toMatchObject({ hdr: false, videoCodec: 'h264', rotation: 0 })
   })
 

@@ -24,7 +24,6 @@ export const en = {
   welcomeTitle: 'Make your family’s album',
   familyName: 'Name of the family',
   timeZone: 'Time zone',
-  createFamily: 'Create the album',
   joinFamily: 'I was invited',
   invitationCode: 'Invitation code',
   join: 'Join',
@@ -40,6 +39,7 @@ export const en = {
   consentWithdrawSure: 'Every face, every person and every name is erased now. This cannot be taken back.',
   // timeline
   upload: 'Add photos and videos',
+  add: 'Add',
   dropHere: 'Drop photos and videos to add them',
   emptyTitle: 'Nothing here yet',
   emptyText: 'Add a few photos or videos. They are sorted by the day they were taken.',
@@ -61,8 +61,6 @@ export const en = {
       ? `${n(added, 'item', 'items')} added, ${duplicates} already there`
       : `${n(added, 'item', 'items')} added`,
   uploadFailed: (count: number) => `${n(count, 'file', 'files')} could not be uploaded`,
-  alreadyThere: 'already there',
-  waiting: 'waiting',
   pause: 'Pause',
   resume: 'Go on',
   close: 'Close',
@@ -95,7 +93,6 @@ export const en = {
   audienceParents: 'Parents only',
   audienceGroups: 'Groups',
   audienceMembers: 'Some members',
-  details: 'Details',
   edit: 'Correct',
   save: 'Save',
   cancel: 'Cancel',
@@ -133,7 +130,6 @@ export const en = {
   show: 'Show',
   showHidden: 'Show hidden people',
   merge: 'Same person as …',
-  mergeInto: (name: string) => `Merge into ${name}`,
   notThisPerson: 'Not this person',
   splitOff: 'Make these another person',
   linkChild: 'This is our child',
@@ -145,7 +141,6 @@ export const en = {
   neither: 'Neither',
   notSure: 'Not sure',
   undo: 'Undo',
-  done: 'Done',
   child: 'Child',
   // pages
   pagesTitle: 'Personal pages',
@@ -168,7 +163,6 @@ export const en = {
   to: 'To',
   title: 'Title',
   make: 'Make it',
-  wholePeriod: 'Everything',
   movieQueued: 'Waiting',
   movieRendering: 'Being made',
   movieFailed: 'Could not be made',
@@ -187,7 +181,6 @@ export const en = {
   restore: 'Restore',
   erase: 'Erase for ever',
   eraseSure: (count: number) => `Erase ${n(count, 'item', 'items')} for ever? This cannot be taken back.`,
-  daysLeft: (days: number) => n(days, 'day left', 'days left'),
   // settings
   settingsTitle: 'Settings',
   language: 'Language',
@@ -200,8 +193,6 @@ export const en = {
   invite: 'Invite',
   inviteLink: 'Send this link; it works once.',
   faceRecognition: 'Face recognition',
-  exportAlbum: 'Download the whole album',
-  remove: 'Remove',
   // problems
   somethingWrong: 'Something went wrong.',
   offline: 'The album cannot be reached. Trying again …',

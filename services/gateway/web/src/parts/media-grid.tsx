@@ -10,13 +10,22 @@ interface GridProps {
   /** Ids that are picked; given with onPick, a tap picks instead of opening. */
   picked?: ReadonlySet<string>
   onPick?: (id: string) => void
-  /** Query string that tells the item view what comes before and after. */
-  context?: string
+  /** Ids of the whole list in its order, where the grid shows a part of it. */
+  order?: readonly string[]
+}
+
+/** How many items on each side a tile tells the item view of: enough to leaf for a while, little enough for the history. */
+const besides = 60
+
+/** What the item view is told of the list it was opened from. */
+export interface ItemPlace {
+  order: readonly string[]
 }
 
 /** Items in rows of equal height, a heading for each month. */
 export function MonthGrid(props: GridProps & { heading?: (month: string, items: Media[]) => string }) {
   const { locale, m } = useLanguage()
+  const order = props.items.map(item => item.id)
   return (
     <>
       {byMonth(props.items).map(({ month, items }) => (
@@ -25,7 +34,7 @@ export function MonthGrid(props: GridProps & { heading?: (month: string, items: 
             {monthName(month, locale) || m.takenUnknown}
             {props.heading && <small>{props.heading(month, items)}</small>}
           </h2>
-          <MediaGrid {...props} items={items} />
+          <MediaGrid {...props} items={items} order={order} />
         </section>
       ))}
     </>
@@ -33,11 +42,22 @@ export function MonthGrid(props: GridProps & { heading?: (month: string, items: 
 }
 
 /** Items in rows of equal height. */
-export function MediaGrid({ items, picked, onPick, context = '' }: GridProps) {
+export function MediaGrid({ items, picked, onPick, order }: GridProps) {
+  const ids = order ?? items.map(item => item.id)
+  const index = new Map(ids.map((id, i) => [id, i]))
   return (
     <ul className="grid">
       {items.map(item => (
-        <Tile key={item.id} item={item} picked={picked?.has(item.id) ?? false} onPick={onPick} context={context} />
+        <Tile
+          key={item.id}
+          item={item}
+          picked={picked?.has(item.id) ?? false}
+          onPick={onPick}
+          place={() => {
+            const at = index.get(item.id) ?? 0
+            return { order: ids.slice(Math.max(0, at - besides), at + besides + 1) }
+          }}
+        />
       ))}
       <li className="grid-end" aria-hidden="true" />
     </ul>
@@ -48,12 +68,12 @@ function Tile({
   item,
   picked,
   onPick,
-  context,
+  place,
 }: {
   item: Media
   picked: boolean
   onPick: GridProps['onPick']
-  context: string
+  place: () => ItemPlace
 }) {
   const { m, locale } = useLanguage()
   const placeholder = usePlaceholder(item.blurHash)
@@ -100,7 +120,7 @@ function Tile({
           {inside}
         </button>
       ) : (
-        <Link className="tile" to={`/items/${item.id}${context}`} aria-label={label}>
+        <Link className="tile" to={`/items/${item.id}`} state={place()} aria-label={label}>
           {inside}
         </Link>
       )}

@@ -1,12 +1,13 @@
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
-import { useEffect, useState } from 'react'
-import { Link, useNavigate, useParams } from 'react-router'
+import { useCallback, useEffect, useState } from 'react'
+import { Link, useLocation, useNavigate, useParams } from 'react-router'
 import { api, type Comment, type Face, type List, type Media } from '../api.ts'
 import { useLanguage } from '../i18n/messages.tsx'
 import { AudienceChoice } from '../parts/audience.tsx'
 import { Corrections } from '../parts/corrections.tsx'
 import { durationText, takenAtText } from '../parts/dates.ts'
 import { Icon } from '../parts/icon.tsx'
+import type { ItemPlace } from '../parts/media-grid.tsx'
 import { RatingReasons } from '../parts/rating.tsx'
 import { Failure, FormError, Loading } from '../parts/states.tsx'
 import { useFamily } from '../session.tsx'
@@ -18,6 +19,22 @@ export function ItemScreen() {
   const client = useQueryClient()
   const navigate = useNavigate()
   const { m } = useLanguage()
+  const location = useLocation()
+  const place = location.state as ItemPlace | null
+  const at = place?.order.indexOf(id) ?? -1
+  const before = at > 0 ? place?.order[at - 1] : undefined
+  const after = at >= 0 ? place?.order[at + 1] : undefined
+  // Opened from a link there is nothing to go back to but the album.
+  const leave = useCallback(
+    () => void (location.key === 'default' ? navigate('/') : navigate(-1)),
+    [location.key, navigate],
+  )
+  const leaf = useCallback(
+    (to: string | undefined) => {
+      if (to) void navigate(`/items/${to}`, { replace: true, state: place })
+    },
+    [navigate, place],
+  )
   const path = `/families/${family.id}/media/${id}`
   const item = useQuery({
     queryKey: ['item', family.id, id],
@@ -37,18 +54,21 @@ export function ItemScreen() {
     mutationFn: () => api('DELETE', path),
     onSuccess: () => {
       changed()
-      void navigate(-1)
+      leave()
     },
   })
   const retry = useMutation({ mutationFn: () => api('POST', `${path}/retry`, {}), onSettled: changed })
   const [showFaces, setShowFaces] = useState(false)
   useEffect(() => {
     const key = (event: KeyboardEvent) => {
-      if (event.key === 'Escape' && !(event.target instanceof HTMLInputElement)) void navigate(-1)
+      if (event.target instanceof HTMLInputElement || event.target instanceof HTMLTextAreaElement) return
+      if (event.key === 'Escape') leave()
+      if (event.key === 'ArrowLeft') leaf(before)
+      if (event.key === 'ArrowRight') leaf(after)
     }
     window.addEventListener('keydown', key)
     return () => window.removeEventListener('keydown', key)
-  }, [navigate])
+  }, [leave, leaf, before, after])
 
   if (item.isPending) return <Loading />
   if (item.isError) return <Failure error={item.error} retry={() => void item.refetch()} />
@@ -56,10 +76,20 @@ export function ItemScreen() {
   return (
     <article className="item">
       <div className="item-stage">
-        <button type="button" className="round item-back" aria-label={m.close} onClick={() => void navigate(-1)}>
+        <button type="button" className="round item-back" aria-label={m.close} onClick={leave}>
           <Icon name="close" />
         </button>
         <Picture media={media} showFaces={showFaces} />
+        {before && (
+          <button type="button" className="round item-before" aria-label={m.previous} onClick={() => leaf(before)}>
+            <Icon name="left" />
+          </button>
+        )}
+        {after && (
+          <button type="button" className="round item-after" aria-label={m.next} onClick={() => leaf(after)}>
+            <Icon name="right" />
+          </button>
+        )}
         <div className="item-actions">
           <button
             type="button"

@@ -1,7 +1,7 @@
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { useState } from 'react'
 import { useNavigate, useParams } from 'react-router'
-import { api, type Child, type List, type Person } from '../api.ts'
+import { api, type Child, type List, type Media, type Person } from '../api.ts'
 import { useLanguage } from '../i18n/messages.tsx'
 import { FaceCrop } from '../parts/face-crop.tsx'
 import { MonthGrid } from '../parts/media-grid.tsx'
@@ -50,6 +50,30 @@ export function PersonScreen() {
     mutationFn: (correction: string) => api('POST', `/families/${family.id}/corrections/${correction}/undo`, {}),
     onSuccess: () => setUndoable(undefined),
     onSettled: refreshAll,
+  })
+  const [picked, setPicked] = useState<ReadonlySet<string> | undefined>()
+  /** The faces of this person on the picked items. */
+  const pickedFaces = async () => {
+    const items = await Promise.all(
+      [...(picked ?? [])].map(item => api<Media>('GET', `/families/${family.id}/media/${item}`)),
+    )
+    return items.flatMap(item => item.faces ?? []).filter(face => face.personId === id)
+  }
+  const separate = useMutation({
+    mutationFn: async (another: boolean) => {
+      const faces = await pickedFaces()
+      if (another)
+        return api<{ correctionId?: string }>('POST', `${base}/${id}/split`, { faceIds: faces.map(face => face.id) })
+      let last: { correctionId?: string } = {}
+      for (const face of faces)
+        last = await api('POST', `/families/${family.id}/faces/${face.id}/reject`, { personId: id })
+      return last
+    },
+    onSuccess: answer => setUndoable(answer.correctionId),
+    onSettled: () => {
+      setPicked(undefined)
+      refreshAll()
+    },
   })
   if (people.isPending || one.isPending) return <Loading />
   if (people.isError) return <Failure error={people.error} retry={() => void people.refetch()} />
@@ -116,6 +140,24 @@ export function PersonScreen() {
           >
             {person.hidden ? m.show : m.hide}
           </button>
+          <button
+            type="button"
+            aria-pressed={picked !== undefined}
+            onClick={() => setPicked(picked ? undefined : new Set())}
+          >
+            {m.select}
+          </button>
+          {picked && picked.size > 0 && (
+            <>
+              <span className="muted">{m.selected(picked.size)}</span>
+              <button type="button" disabled={separate.isPending} onClick={() => separate.mutate(false)}>
+                {m.notThisPerson}
+              </button>
+              <button type="button" disabled={separate.isPending} onClick={() => separate.mutate(true)}>
+                {m.splitOff}
+              </button>
+            </>
+          )}
           {undoable && (
             <button type="button" disabled={undo.isPending} onClick={() => undo.mutate(undoable)}>
               {m.undo}
@@ -123,8 +165,20 @@ export function PersonScreen() {
           )}
         </div>
       )}
-      <FormError error={correct.error ?? undo.error} />
-      <MonthGrid items={items} />
+      <FormError error={correct.error ?? separate.error ?? undo.error} />
+      <MonthGrid
+        items={items}
+        {...(picked
+          ? {
+              picked,
+              onPick: (item: string) => {
+                const next = new Set(picked)
+                if (!next.delete(item)) next.add(item)
+                setPicked(next)
+              },
+            }
+          : {})}
+      />
       {list.hasNextPage && (
         <button type="button" ref={end} className="more" onClick={more}>
           {m.loadMore}

@@ -75,8 +75,8 @@ export function TimelineScreen() {
             {m.select}
           </button>
         )}
-        <button type="button" className="primary" onClick={uploads.choose}>
-          <Icon name="plus" /> {m.upload}
+        <button type="button" className="primary" aria-label={m.upload} onClick={uploads.choose}>
+          <Icon name="plus" /> {m.add}
         </button>
       </header>
       {picked && picked.size > 0 && (
