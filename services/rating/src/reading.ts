@@ -179,20 +179,13 @@ export async function listMoments(tx: FamilyTx, call: Call, request: ListMoments
 
 /** How far the ratings are. */
 export async function progress(tx: FamilyTx): Promise<GetProgressResponse> {
-  const [counts, family] = [
-    await tx.one<{ done: number; pending: number }>(sql`
-      select (select count(*) from rating.items i where not exists (select 1 from rating.stale s where s.media_id = i.media_id)) as done,
-        (select count(*) from rating.stale) as pending`),
-    await tx.maybe<{ version: number; albumVersion: number; peopleVersion: number }>(
-      sql`select version, album_version, people_version from rating.families`,
-    ),
-  ]
-  return {
-    ...counts,
-    albumVersion: family?.albumVersion ?? 0,
-    peopleVersion: family?.peopleVersion ?? 0,
-    version: family?.version ?? 0,
-  }
+  // One statement, one snapshot: counts from before an event beside versions from after it would look settled.
+  return tx.one<GetProgressResponse>(sql`
+    select (select count(*) from rating.items i where not exists (select 1 from rating.stale s where s.media_id = i.media_id)) as done,
+      (select count(*) from rating.stale) as pending,
+      coalesce(max(f.version), 0) as version, coalesce(max(f.album_version), 0) as album_version,
+      coalesce(max(f.people_version), 0) as people_version
+    from rating.families f`)
 }
 
 /** Rows kept about items, or about the whole family where no item is named. */
