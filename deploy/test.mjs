@@ -16,6 +16,8 @@ const suites = [...usual, 'data', 'faults']
 /** What happened so far; a check (types, lint, ...) counts like a test. */
 const total = { passed: 0, failed: 0, skipped: 0 }
 const lines = []
+/** One line or more per failed test, printed again at the end: a long run is read from there. */
+const failures = []
 
 function count(name, started, passed, failed, skipped, notes = []) {
   total.passed += passed
@@ -100,8 +102,21 @@ async function suite(name, filters) {
   ).length
   let failed = of('failed') + broken
   if (code !== 0 && failed === 0) failed = 1 // an unhandled error outside of any test
+  for (const file of files) failures.push(...failuresOf(name, file))
   const skipped = tests.filter(each => ['pending', 'skipped', 'todo', 'disabled'].includes(each.status))
   count(name, started, of('passed'), failed, skipped.length, summarise(skipped.map(each => each.fullName.trim())))
+}
+
+/** `failed: SUITE FILE > TEST` and the first lines of the reason, for each failed test of a file or for the file itself. */
+function failuresOf(suite, file) {
+  const at = path.relative(root, file.name)
+  const reason = text => `${text ?? ''}`.trim().split('\n').slice(0, 12).join('\n    ')
+  const tests = file.assertionResults.filter(each => each.status === 'failed')
+  if (tests.length > 0)
+    return tests.map(
+      each => `failed: ${suite} ${at} > ${each.fullName.trim()}\n    ${reason(each.failureMessages?.join('\n'))}`,
+    )
+  return file.status === 'failed' ? [`failed: ${suite} ${at}\n    ${reason(file.message)}`] : []
 }
 
 /** At most 20 names: a skip is always named, but a whole missing data set does not fill the screen. */
@@ -124,6 +139,7 @@ await main(async args => {
   if (!only && filters.length === 0) await checks()
   for (const name of only ? [only] : filters.length > 0 ? suites : usual) await suite(name, filters)
 
+  if (failures.length > 0) console.log(`\n${failures.join('\n')}`)
   console.log(`\n${lines.join('\n')}\n  in ${Math.round((Date.now() - started) / 1000)} s`)
   if (process.env.KEEPSAKE_REQUIRE === 'all' && total.skipped > 0) {
     console.log(`  KEEPSAKE_REQUIRE=all: ${total.skipped} skipped count as failed`)
