@@ -1,0 +1,8 @@
+export {
+  readStackFile,
+  stackFileSchema,
+  stackPartSchema,
+  writeStackFile,
+  type StackFile,
+  type StackPart,
+} from './stack-file.js'
