@@ -2,6 +2,7 @@
 import { Demuxer, Encoder, Muxer } from 'node-av/api'
 import * as av from 'node-av/constants'
 import { Dictionary, FFmpegError, FilterGraph, Frame, Log, Rational, type FilterContext } from 'node-av/lib'
+import { videoFrame } from '@keepsake/media/video-frame'
 import type { PixelRect, Rect } from './framing.js'
 import { FPS } from './storyboard.js'
 import { SAMPLE_RATE, type Stereo } from './synth.js'
@@ -10,8 +11,6 @@ import { SAMPLE_RATE, type Stereo } from './synth.js'
 const PRESET = 'veryfast'
 const CRF = 21
 const AUDIO_BITRATE = '160k'
-/** Rotating buffers: `Frame.fromVideoBuffer` may alias its buffer while an encode is under way. */
-const FRAME_BUFFERS = 4
 
 Log.setLevel(av.AV_LOG_ERROR)
 
@@ -151,7 +150,6 @@ export async function encodeSegment(
   })
   const muxer = await Muxer.open(file, { format: 'mp4' })
   const stream = muxer.addStream(encoder)
-  const buffers = Array.from({ length: FRAME_BUFFERS }, () => Buffer.allocUnsafe((size.width * size.height * 3) / 2))
   let pending: Promise<void> = Promise.resolve()
   let count = 0
   try {
@@ -164,15 +162,8 @@ export async function encodeSegment(
       }
     }
     for await (const planes of frames) {
-      const buffer = buffers[count % FRAME_BUFFERS]!
-      buffer.set(planes)
+      const frame = videoFrame(planes, { ...size, timeBase: { num: 1, den: FPS }, pts: BigInt(count) })
       await pending
-      const frame = Frame.fromVideoBuffer(buffer, {
-        ...size,
-        format: av.AV_PIX_FMT_YUV420P,
-        timeBase: { num: 1, den: FPS },
-        pts: BigInt(count),
-      })
       frame.colorRange = av.AVCOL_RANGE_MPEG
       frame.colorSpace = av.AVCOL_SPC_BT709
       frame.colorPrimaries = av.AVCOL_PRI_BT709

@@ -2,8 +2,6 @@ import { Encoder, Muxer } from 'node-av/api'
 import {
   AV_CHANNEL_LAYOUT_MONO,
   AV_LOG_QUIET,
-  AV_PIX_FMT_YUV420P,
-  AV_PIX_FMT_YUV420P10LE,
   AV_SAMPLE_FMT_FLTP,
   FF_ENCODER_AAC,
   FF_ENCODER_LIBVPX_VP8,
@@ -13,9 +11,10 @@ import {
   FF_ENCODER_LIBSVTAV1,
 } from 'node-av/constants'
 import { Frame, Log } from 'node-av/lib'
+import { videoFrame } from '../video-frame.js'
 import type { SampleVideo } from './sample-media.js'
 
-// A program of its own, started by writeSampleVideo: node-av now and then ends the process that encodes (node-av 6.1.1).
+// A program of its own, started by writeSampleVideo: encoders keep threads and memory that a test's process should not hold.
 // Arguments: the path, and the video as JSON.
 
 const encoders = {
@@ -43,24 +42,20 @@ async function encodeSample(path: string, video: SampleVideo): Promise<void> {
       })
       const index = muxer.addStream(encoder)
       writers.push(async () => {
-        const kept: Frame[] = []
         for (let i = 0; i < frames; i++) {
-          const frame = Frame.fromVideoBuffer(
-            video.hdr ? tenBits(yuv420(width, height, i * 4)) : yuv420(width, height, i * 4),
-            {
-              width,
-              height,
-              format: video.hdr ? AV_PIX_FMT_YUV420P10LE : AV_PIX_FMT_YUV420P,
-              pts: BigInt(i),
-              timeBase: { num: 1, den: fps },
-            },
-          )
-          kept.push(frame)
+          const picture = yuv420(width, height, i * 4)
+          const frame = videoFrame(video.hdr ? tenBits(picture) : picture, {
+            width,
+            height,
+            bits: video.hdr ? 10 : 8,
+            pts: BigInt(i),
+            timeBase: { num: 1, den: fps },
+          })
           await write(encoder, frame, muxer, index)
+          frame.free()
         }
         await write(encoder, null, muxer, index)
         encoder.close()
-        for (const frame of kept) frame.free()
       })
     }
     if (video.sound || video.soundOnly) {
@@ -98,7 +93,6 @@ async function write(encoder: Encoder, frame: Frame | null, muxer: Muxer, index:
   }
 }
 
-/** A new buffer each time: node-av keeps reading the one it was given while it encodes. */
 function yuv420(width: number, height: number, phase: number): Buffer {
   const luma = width * height
   const data = Buffer.alloc(luma + luma / 2, 128)

@@ -2,6 +2,7 @@
 import { Encoder, Muxer } from 'node-av/api'
 import * as av from 'node-av/constants'
 import { Frame, Log, Rational } from 'node-av/lib'
+import { videoFrame } from '@keepsake/media/video-frame'
 import sharp from 'sharp'
 import type { PlanItem } from '../plan.js'
 import { randomFrom } from '../random.js'
@@ -66,13 +67,7 @@ export async function testClip(
         }
       }
     }
-    const frame = Frame.fromVideoBuffer(yuv, {
-      width,
-      height,
-      format: av.AV_PIX_FMT_YUV420P,
-      timeBase: { num: 1, den: 30 },
-      pts: BigInt(n),
-    })
+    const frame = videoFrame(yuv, { width, height, timeBase: { num: 1, den: 30 }, pts: BigInt(n) })
     frame.colorRange = av.AVCOL_RANGE_MPEG
     frame.colorSpace = av.AVCOL_SPC_BT709
     frame.colorPrimaries = av.AVCOL_PRI_BT709
