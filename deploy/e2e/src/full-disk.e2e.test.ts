@@ -11,14 +11,19 @@ import { allMedia, settled, upload } from './album-client.js'
 import type { Family, Media } from './api-types.js'
 import { pictureFolder } from './pictures.js'
 
-/** What the upload finds: less than it needs, and enough for the database to write down that it was refused. */
-const roomMiB = 32
+const MiB = 2 ** 20
+/** What the first upload finds: less than it needs, and enough for the database to write down that it was refused. */
+const room = 32 * MiB
+/** What the second one finds: not even the database has room to write. */
+const hardlyAny = 40 * 1024
 
 const root = process.getuid?.() === 0 && process.platform === 'linux'
 const { describe, test } = skipUnless(root, 'only root can mount a small disk')
 describe('a full disk', () => {
   let disk: string
+  const large = path.join(tmpdir(), `keepsake-large-${process.pid}.jpg`)
   afterEach(async () => {
+    await rm(large, { force: true })
     execFileSync('umount', ['-l', disk])
     await rm(disk, { recursive: true, force: true })
   })
@@ -30,22 +35,33 @@ describe('a full disk', () => {
     try {
       const api = await album.signIn()
       const family = (await api.get<{ items: Family[] }>('/v1/families')).items[0]?.id ?? ''
-      const files = await pictureFolder(path.join(disk, 'pictures'), 3)
+      const files = await pictureFolder(path.join(disk, 'pictures'), 4)
       const kept = await upload(api, family, files[0] ?? '')
       await settled(api, family)
       const ballast = path.join(disk, 'ballast')
-      const { bavail, bsize } = statfsSync(disk)
-      execFileSync('fallocate', ['-l', String(bavail * bsize - roomMiB * 2 ** 20), ballast])
-      const large = path.join(tmpdir(), `keepsake-large-${process.pid}.jpg`)
-      await writeFile(large, Buffer.concat([await readFile(files[1] ?? ''), randomBytes(2 * roomMiB * 2 ** 20)]))
-      const problem = await upload(api, family, large).then(
-        () => 'it was accepted',
-        (error: Error) => error.message,
-      )
-      expect(problem).toMatch(/full|space|room/i)
+      const fill = (left: number) => {
+        const { bavail, bsize } = statfsSync(disk)
+        execFileSync('fallocate', ['-l', String(bavail * bsize - left), ballast])
+      }
+      const problemOf = (file: string) =>
+        upload(api, family, file).then(
+          () => 'it was accepted',
+          (error: Error) => error.message,
+        )
+      fill(room)
+      await writeFile(large, Buffer.concat([await readFile(files[1] ?? ''), randomBytes(2 * room)]))
+      expect(await problemOf(large)).toMatch(/full|space|room/i)
       await rm(ballast)
-      await rm(large)
       await until(async () => (await upload(api, family, files[2] ?? '')) !== kept, {
+        deadlineMs: 60_000,
+        everyMs: 500,
+      })
+
+      fill(hardlyAny)
+      expect(await problemOf(large)).not.toBe('it was accepted')
+      expect(await problemOf(files[3] ?? '')).not.toBe('it was accepted')
+      await rm(ballast)
+      await until(async () => (await upload(api, family, files[3] ?? '')) !== kept, {
         deadlineMs: 60_000,
         everyMs: 500,
       })
@@ -55,5 +71,5 @@ describe('a full disk', () => {
     } finally {
       await album.stop()
     }
-  })
+  }, 240_000)
 })

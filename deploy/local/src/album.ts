@@ -48,6 +48,7 @@ export async function openAlbum(options: Options, say: (line: string) => void, s
   const close = async () => {
     for (let closer = closers.pop(); closer; closer = closers.pop()) await closer()
   }
+  let fleet: Fleet | undefined
   try {
     const port = await publicPort(options.host, options.port)
     const home = openHome(options.home, serviceNames, version)
@@ -56,7 +57,13 @@ export async function openAlbum(options: Options, say: (line: string) => void, s
 
     // The models take processor time, the database mostly waits for the disk: side by side.
     const [postgres] = await Promise.all([
-      startPostgres(home.dir, home.secrets.database['postgres'] ?? '').then(server => {
+      startPostgres(home.dir, home.secrets.database['postgres'] ?? '', {
+        ended: () => say('The database has stopped by itself and is being started again.'),
+        restarted: () => {
+          say('The database is there again.')
+          if (fleet) writeState()
+        },
+      }).then(server => {
         closers.push(() => server.stop())
         return server
       }),
@@ -93,16 +100,22 @@ export async function openAlbum(options: Options, say: (line: string) => void, s
     if (loopback) closers.push(() => loopback.close())
     const localUrl = loopback?.url ?? served
 
-    let fleet: Fleet | undefined
-    const writeState = () =>
-      home.writeState({
+    const writeState = () => {
+      const state = {
         pid: process.pid,
         url,
         localUrl: served,
         processes: options.processes,
-        postgres: { port: postgres.port },
+        postgres: { port: postgres.port, restarts: postgres.restarts() },
         services: fleet?.state() ?? {},
-      })
+      }
+      try {
+        home.writeState(state)
+      } catch (error) {
+        // A disk that is full for a while is no reason to stop: the file then tells of an earlier moment.
+        if (!fleet) throw error
+      }
+    }
     if (options.processes) {
       for (const name of serviceNames) rotated(path.join(logs, `${name}.log`))
       fleet = await startProcesses(envs, logs, () => fleet && writeState())
