@@ -1,3 +1,7 @@
+export { Part } from './part.js'
+export { freePorts } from './ports.js'
+export { postgresPrograms, postgresUser, type PostgresPrograms, type RunAs } from './postgres-program.js'
+export { Sentence } from './sentence.js'
 export {
   readStackFile,
   stackFileSchema,
@@ -6,3 +10,6 @@ export {
   type StackFile,
   type StackPart,
 } from './stack-file.js'
+export { stackFileOf, stackParts, startStack, type Stack, type StackOptions, type StackPartName } from './stack.js'
+export { cacheFolder, kafkaLibs, minioProgram, missingFor, prepare, type BuiltPart } from './tools.js'
+export { versions } from './versions.js'

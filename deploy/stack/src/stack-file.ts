@@ -10,6 +10,8 @@ export const stackPartSchema = z.object({
   began: z.string().min(1),
   /** On the loopback. */
   port: z.int().min(1).max(65_535),
+  /** Where it keeps its data, absolute. */
+  data: z.string().min(1),
   /** Absolute. */
   log: z.string().min(1),
 })
