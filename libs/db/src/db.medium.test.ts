@@ -154,20 +154,19 @@ describe('transactions', () => {
   test('an abort stops the running query on the server and leaves the connection usable', async () => {
     const narrow = new Db(database.url('one'), { max: 1, name: 'abort test' })
     const abort = new AbortController()
-    const started = Date.now()
-    const query = narrow.family(callOf({ signal: abort.signal }), tx => tx.many(sql`select pg_sleep(20)`))
+    // Longer than the test may take: only a stop on the server ends it in time.
+    const query = narrow.family(callOf({ signal: abort.signal }), tx => tx.many(sql`select pg_sleep(600)`))
     const sleeping = `select 1 from pg_stat_activity where application_name = 'abort test' and query like '%pg_sleep%' and state = 'active'`
-    await vi.waitUntil(async () => (await database.rows(sleeping)).length > 0, { timeout: 5_000 })
+    await vi.waitUntil(async () => (await database.rows(sleeping)).length > 0, { timeout: 20_000 })
     abort.abort()
     await expect(query).rejects.toMatchObject({ code: 'CANCELLED' })
-    expect(Date.now() - started).toBeLessThan(5_000)
     expect(await database.rows(sleeping)).toEqual([])
     expect(await narrow.family(hana, tx => tx.one(sql`select 1 as one`))).toEqual({ one: 1 })
     await narrow.close()
   })
 
   test('the deadline of a call is the statement timeout', async () => {
-    const late = db.family(callOf({ deadline: Date.now() + 200 }), tx => tx.many(sql`select pg_sleep(20)`))
+    const late = db.family(callOf({ deadline: Date.now() + 200 }), tx => tx.many(sql`select pg_sleep(600)`))
     await expect(late).rejects.toMatchObject({ code: 'DEADLINE_EXCEEDED' })
   })
 })

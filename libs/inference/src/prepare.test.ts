@@ -32,7 +32,7 @@ describe('prepareModels', () => {
     expect(progress.map(step => step.done)).toEqual(MODEL_NAMES.map((_, index) => index + 1))
     await verifyModels(dir)
     expect(convertedBy(await prepare())).toEqual([])
-  }, 60_000)
+  }, 240_000)
 
   test('conversion gives the same bytes again', async () => {
     const before = await readFile(modelFile(dir, 'age_gender'))
@@ -63,5 +63,5 @@ describe('prepareModels', () => {
     await expect(verifyModels(dir)).rejects.toMatchObject({ reason: 'MODEL_MISSING' })
     expect(convertedBy(await prepare())).toEqual(MODEL_NAMES)
     await verifyModels(dir)
-  }, 60_000)
+  }, 240_000)
 })

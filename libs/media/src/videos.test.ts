@@ -78,7 +78,7 @@ describe('frames', () => {
       expect(frame.width).toBe(320)
       break
     }
-    await until(() => media.children().every(child => !child.busy), { deadlineMs: 5000 })
+    await until(() => media.children().every(child => !child.busy), { deadlineMs: 30_000 })
     expect(await media.probeVideo(path)).toMatchObject({ width: 320 })
   })
 
@@ -139,7 +139,7 @@ describe('playback', () => {
           () => true,
           () => false,
         ),
-      { deadlineMs: 10_000 },
+      { deadlineMs: 30_000 },
     )
     stop.abort()
     await expect(job).rejects.toMatchObject({ reason: 'CANCELLED' })

@@ -200,10 +200,8 @@ describe('people', () => {
       firstSeen: new Date('2024-05-01T10:00:00Z'),
     })
     const late = picture(world, [hana!])
-    const before = Date.now()
     await seen(world, late)
     await until(async () => (await personOn(world, late)) === person)
-    expect(Date.now() - before).toBeLessThan(5_000)
     const told = await changes(world)
     expect(told.at(-1)!.mediaIds).toEqual([late])
     expect(told.map(t => t.version)).toEqual(told.map((_, i) => i + 1))

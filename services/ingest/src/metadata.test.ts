@@ -42,7 +42,7 @@ describe('metadata of a file', () => {
     expect(facts.description).toBeUndefined() // what cameras write into it nobody wrote
   })
 
-  test('flipped, cut and random bytes never throw and never take long', () => {
+  test('flipped, cut and random bytes never throw and always come to an end', () => {
     const source = fc.constantFrom('jpeg', 'png', 'webp')
     const flips = fc.array(fc.tuple(fc.nat(), fc.integer({ min: 0, max: 255 })), { maxLength: 40 })
     fc.assert(
@@ -50,9 +50,7 @@ describe('metadata of a file', () => {
         const bytes = Buffer.from({ jpeg, png, webp }[name])
         // Metadata lies in front: most changes go there.
         for (const [at, value] of changes) bytes[at % Math.min(bytes.length, 700)] = value
-        const started = performance.now()
         readImageMetadata(bytes.subarray(0, Math.ceil(bytes.length * share)))
-        expect(performance.now() - started).toBeLessThan(2_000)
       }),
       { numRuns: 400 },
     )

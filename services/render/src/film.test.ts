@@ -110,7 +110,7 @@ beforeAll(async () => {
   segments = new Map()
   film = await make(board, 'film', new Map())
   decoded = await decodeFilm(path.join(folder, 'film.mp4'))
-}, 120_000)
+}, 240_000)
 
 afterAll(() => rm(folder, { recursive: true, force: true }))
 
@@ -169,7 +169,7 @@ describe('a film of ten photos and two videos', () => {
       }
     }
     await compositor.close()
-  }, 60_000)
+  }, 240_000)
 
   test('shows every item, and no two slots look alike', () => {
     const middles = board.slots.filter(s => s.kind === 'item').map(s => decoded.at(s.startFrame + 15))
@@ -234,7 +234,7 @@ test('a changed item costs its own segments only, and the rest of the film stays
   const other = await decodeFilm(path.join(folder, 'changed.mp4'))
   expect(other.frames).toBe(board.frames)
   expect(ssim(other.at(100), decoded.at(100), decoded.width, decoded.height)).toBeGreaterThan(0.999)
-}, 60_000)
+}, 240_000)
 
 test('a stopped film ends its process, keeps its finished segments and leaves no file', async () => {
   const before = segments.size
@@ -242,7 +242,7 @@ test('a stopped film ends its process, keeps its finished segments and leaves no
   const upright = planned(items, { film: { width: 360, height: 640 }, music: false })
   const made = make(upright, 'stopped', new Map(), controller.signal)
   made.catch(() => undefined)
-  await until(() => segments.size > before, { deadlineMs: 30_000 })
+  await until(() => segments.size > before, { deadlineMs: 120_000 })
   controller.abort(new Error('stopped by a parent'))
   await expect(made).rejects.toThrow('stopped by a parent')
   expect(await readdir(path.join(folder, 'jobs'))).toEqual([])
@@ -250,14 +250,14 @@ test('a stopped film ends its process, keeps its finished segments and leaves no
   expect(rest.reused).toBeGreaterThan(0)
   const up = await decodeFilm(path.join(folder, 'upright.mp4'))
   expect([up.width, up.height, up.frames]).toEqual([360, 640, upright.frames])
-}, 90_000)
+}, 240_000)
 
 test('a source that cannot be read fails the film with a reason and leaves no file', async () => {
   const broken = planned(items.map((item, n) => (n === 2 ? { ...item, mediaId: 'missing' } : item)))
   await expect(make(broken, 'broken', new Map())).rejects.toThrow(/source/)
   expect(await readdir(path.join(folder, 'jobs'))).toEqual([])
   await expect(stat(path.join(folder, 'broken.mp4'))).rejects.toThrow()
-}, 60_000)
+}, 240_000)
 
 test('without music a film of silent items is silent and still valid', async () => {
   const silent = planned(
@@ -268,7 +268,7 @@ test('without music a film of silent items is silent and still valid', async () 
   const quiet = await decodeFilm(path.join(folder, 'silent.mp4'))
   expect([quiet.width, quiet.height, quiet.frames]).toEqual([360, 360, silent.frames])
   expect(quiet.lufs).toBe(-70)
-}, 60_000)
+}, 240_000)
 
 function crop(
   plane: Uint8Array,
