@@ -398,6 +398,25 @@ describe('removal', () => {
     expect(await assignments(world, hanas)).toEqual([])
     expect((await changes(world)).at(-1)!.all).toBe(true)
   })
+
+  test('consent that is given again does not bring back what is in the trash', async () => {
+    const { world, hanas } = await twoPeople()
+    const [hidden, ...others] = hanas
+    await tell(world, MediaRemoved, { mediaIds: [hidden!], version: 10, how: 'trashed' })
+    await until(async () => (await assignments(world, [hidden!])).length === 0)
+    world.consent = false
+    await tell(world, FamilyChanged, { version: 3, what: 'consent' })
+    await until(async () => (await cluster.countStored({ mediaIds: [] }, asService(world))).rows === 0)
+    world.consent = true
+    await tell(world, FamilyChanged, { version: 4, what: 'consent' })
+    for (const id of hanas) await seen(world, id)
+    await until(
+      async () => (await assignments(world, others)).every(a => a.personId) && (await personOn(world, others[2]!)),
+    )
+    expect(await assignments(world, [hidden!])).toEqual([])
+    await tell(world, MediaChanged, { mediaIds: [hidden!], version: 11, what: ['restored'] })
+    await until(async () => (await personOn(world, hidden!)) === (await personOn(world, others[0]!)))
+  })
 })
 
 test('faces that were on their way while consent was withdrawn do not stay', async () => {

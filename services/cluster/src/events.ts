@@ -55,10 +55,10 @@ export class ClusterEvents {
 
   @OnEventWork(FamilyChanged, { deadlineMs: 120_000 })
   async family(event: FamilyChanged, context: EventContext) {
-    if (event.what === 'removed') return eraseFamily
+    if (event.what === 'removed') return (tx: FamilyTx) => eraseFamily(tx)
     if (event.what === 'children') return async (tx: FamilyTx) => void (await touch(tx))
     if (event.what !== 'consent') return undefined
     const consent = await this.peers.consent(context.familyId, context.signal)
-    return consent ? undefined : eraseFamily
+    return consent ? undefined : (tx: FamilyTx) => eraseFamily(tx, 'consent')
   }
 }

@@ -113,6 +113,14 @@ export async function dropFaces(tx: FamilyTx, mediaId: string): Promise<void> {
   if (had > 0) await touch(tx)
 }
 
+/** Turns what is known of items in the trash into bare marks, as of items whose faces were never seen. */
+async function keepTrash(tx: FamilyTx): Promise<void> {
+  await tx.changed(sql`
+    update cluster.items set version = -1, generation = 0, faces_failed = false, facts_version = -1, taken_at = null,
+      audience_kind = null, audience_ids = '{}', uploaded_by = null
+    where trashed`)
+}
+
 /** Takes faces out of the ledger; an entry about such a face alone goes with it. */
 async function forgetFaces(tx: FamilyTx, gone: ReadonlySet<string>): Promise<void> {
   const prune = (value: unknown): unknown => {
@@ -132,16 +140,23 @@ async function forgetFaces(tx: FamilyTx, gone: ReadonlySet<string>): Promise<voi
   }
 }
 
-/** Removes every face, person and word of the family: consent was withdrawn, or the family is gone. */
-export async function eraseFamily(tx: FamilyTx): Promise<void> {
+/**
+ * Removes every face, person and word of the family: consent was withdrawn (`why` is `consent`), or the family is gone. Consent may be given
+ * again, so a withdrawal leaves the bare mark of what is in the trash; the catalogue will not tell of that a second time.
+ */
+export async function eraseFamily(tx: FamilyTx, why = 'removed'): Promise<void> {
+  if (why === 'consent') await keepTrash(tx)
   for (const table of [
     sql`cluster.child_proposals`,
     sql`cluster.questions`,
     sql`cluster.people`,
     sql`cluster.corrections`,
-    sql`cluster.items`,
+    sql`cluster.faces`,
   ])
     await tx.changed(sql`delete from ${table}`)
+  await tx.changed(
+    why === 'consent' ? sql`delete from cluster.items where not trashed` : sql`delete from cluster.items`,
+  )
   const family = await tx.maybe<{ version: number }>(sql`
     update cluster.families set version = version + 1, generation = generation + 1, done_generation = generation + 1, waiting_since = null
     returning version`)

@@ -199,12 +199,13 @@ export async function progress(tx: FamilyTx): Promise<GetProgressResponse> {
   return { done, pending: 0, version: 0, people: 0 }
 }
 
-/** Rows kept about items, or about the whole family where no item is named. */
+/** Rows kept about items, or about the whole family where no item is named; there the bare mark that an item is in the trash does not count. */
 export async function countStored(tx: FamilyTx, mediaIds: readonly string[]): Promise<number> {
   const ids = mediaIds.filter(isId)
   const of = mediaIds.length ? sql`where media_id = any(${ids}::uuid[])` : sql.empty
+  const items = mediaIds.length ? of : sql`where not (trashed and version < 0)`
   const { rows } = await tx.one<{ rows: number }>(sql`
-    select (select count(*) from cluster.items ${of}) + (select count(*) from cluster.faces ${of}) + (select count(*) from cluster.questions ${of}) as rows`)
+    select (select count(*) from cluster.items ${items}) + (select count(*) from cluster.faces ${of}) + (select count(*) from cluster.questions ${of}) as rows`)
   if (mediaIds.length) return rows
   const rest = await tx.one<{ rows: number }>(sql`
     select (select count(*) from cluster.people) + (select count(*) from cluster.corrections) + (select count(*) from cluster.child_proposals) as rows`)
