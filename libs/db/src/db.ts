@@ -4,6 +4,7 @@ import { familyOf, KeepsakeError, type Call } from '@keepsake/rpc'
 import pg from 'pg'
 import { Dedicated } from './dedicated.js'
 import { databaseError, isConnectionLost } from './errors.js'
+import { poolConnections, poolWaiting, poolWaitSeconds, transactionSeconds } from './metrics.js'
 import { camelRow, rowTypes } from './rows.js'
 import type { Sql } from './sql.js'
 
@@ -51,6 +52,7 @@ export class Db {
   readonly #config: pg.ClientConfig
   readonly #statementTimeoutMs: number
   readonly #connectTimeoutMs: number
+  readonly #stopMeasuring: (() => void)[]
   readonly name: string
 
   constructor(url: string, options: DbOptions = {}) {
@@ -71,6 +73,14 @@ export class Db {
       idleTimeoutMillis: 30_000,
       connectionTimeoutMillis: 0,
     })
+    const pool = this.name
+    this.#stopMeasuring = [
+      poolConnections.observe(set => {
+        set(this.#pool.totalCount - this.#pool.idleCount, { pool, state: 'busy' })
+        set(this.#pool.idleCount, { pool, state: 'idle' })
+      }),
+      poolWaiting.observe(set => set(this.#pool.waitingCount, { pool })),
+    ]
     // A connection may break at any moment of its life, also between two queries; who uses it sees that at the next one.
     this.#pool.on('connect', client => client.on('error', () => undefined))
     // An idle connection that breaks is dropped by the pool; the next call opens a new one.
@@ -118,6 +128,7 @@ export class Db {
 
   /** Waits for the transactions under way and closes every connection. */
   async close(): Promise<void> {
+    for (const stop of this.#stopMeasuring) stop()
     if (!this.#pool.ended && !this.#pool.ending) await this.#pool.end()
   }
 
@@ -135,6 +146,10 @@ export class Db {
     signal?.throwIfAborted()
     const begin = `begin; set local statement_timeout = ${statementMs}; ${setup}`
     const client = await this.#begin(begin, now + Math.min(connectTimeoutMs, left), signal)
+    const began = performance.now()
+    poolWaitSeconds.record((Date.now() - now) / 1000, { pool: this.name })
+    const ended = (outcome: 'committed' | 'rolled_back') =>
+      transactionSeconds.record((performance.now() - began) / 1000, { pool: this.name, outcome })
 
     let broken: Error | undefined
     const onError = (error: Error) => (broken = error)
@@ -146,6 +161,7 @@ export class Db {
       const result = await fn(new ClientTx(client))
       signal?.throwIfAborted()
       await client.query('commit')
+      ended('committed')
       return result
     } catch (error) {
       signal?.removeEventListener('abort', onAbort)
@@ -153,6 +169,7 @@ export class Db {
       if (broken === undefined && !isConnectionLost(error))
         await client.query('rollback').catch((failure: Error) => (broken = failure))
       else broken ??= error as Error
+      ended('rolled_back')
       throw databaseError(error, signal)
     } finally {
       signal?.removeEventListener('abort', onAbort)

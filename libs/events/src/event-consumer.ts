@@ -2,8 +2,9 @@ import type { Db, FamilyTx } from '@keepsake/db'
 import { Server, type CustomTransportStrategy, type MessageHandler } from '@nestjs/microservices'
 import { isObservable, lastValueFrom } from 'rxjs'
 import { logger } from '@keepsake/telemetry'
-import type { Consumer, EventLog, RetryPolicy, Subscription } from './event-log.js'
+import type { Consumer, EventLog, Relay, RetryPolicy, Subscription } from './event-log.js'
 import { Delivery, eventTransport, type EventExtras } from './on-event.js'
+import { handlerSeconds } from './metrics.js'
 import { ResyncWatch, type Resync } from './resync.js'
 import { takeIn, type EventContext, type Handling } from './take-in.js'
 import type { AnyTopic } from './topic.js'
@@ -35,6 +36,7 @@ export class EventConsumer extends Server implements CustomTransportStrategy {
   readonly #options: EventConsumerOptions
   readonly #subscriptions: Subscription[] = []
   #consumer: Consumer | undefined
+  #relay: Relay | undefined
   #resync: ResyncWatch | undefined
   #pruning: NodeJS.Timeout | undefined
 
@@ -58,6 +60,8 @@ export class EventConsumer extends Server implements CustomTransportStrategy {
 
   async #start(): Promise<void> {
     const { group, log, db, concurrency, retry, resync } = this.#options
+    // A group is named after its service, `service` or `service.part`: what the service publishes is carried by each of its processes.
+    this.#relay = await log.carry(group.split('.')[0] ?? group)
     if (this.#subscriptions.length > 0)
       this.#consumer = await log.subscribe({ group, subscriptions: this.#subscriptions, concurrency, retry })
     if (resync !== undefined && resync.length > 0) {
@@ -78,6 +82,7 @@ export class EventConsumer extends Server implements CustomTransportStrategy {
   override async close(): Promise<void> {
     clearInterval(this.#pruning)
     await Promise.all([this.#consumer?.close(this.#options.drainMs), this.#resync?.close()])
+    await this.#relay?.close()
   }
 
   /** Events of a family that this group has not yet taken in. */
@@ -122,7 +127,11 @@ export class EventConsumer extends Server implements CustomTransportStrategy {
     return {
       topic,
       concurrency,
-      handle: (event, attempt, signal) => takeIn(db, group, topic, handling, event, attempt, signal),
+      handle: async (event, attempt, signal) => {
+        const began = performance.now()
+        await takeIn(db, group, topic, handling, event, attempt, signal)
+        handlerSeconds.record((performance.now() - began) / 1000, { group, topic: topic.name })
+      },
     }
   }
 }

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { crc32 } from 'node:zlib'
 import { sql, type Db, type Dedicated, type FamilyTx } from '@keepsake/db'
-import { logger, metrics } from '@keepsake/telemetry'
+import { logger, setFamily, withTrace } from '@keepsake/telemetry'
 import {
   defaultRetry,
   type Consumer,
@@ -12,6 +12,7 @@ import {
 } from './event-log.js'
 import { failureOf, inPlacePause, parkedPause, type Cause } from './failure.js'
 import { Lanes } from './lanes.js'
+import { consumerLag, deadLetters, eventsDelay, eventsHandled, outboxAge, parkedEvents } from './metrics.js'
 import { beginning, Watermark, type Position } from './watermark.js'
 
 /** Knobs of the Postgres adapter; the defaults fit, tests turn them. */
@@ -29,21 +30,6 @@ export interface PostgresTuning {
   random?: () => number
 }
 
-const handled = metrics.declare({
-  name: 'events_handled',
-  kind: 'counter',
-  unit: '1',
-  labels: ['group', 'topic', 'outcome'],
-  help: 'Events taken in, by outcome: done, retried, parked, dead.',
-})
-const delay = metrics.declare({
-  name: 'events_delay',
-  kind: 'histogram',
-  unit: 's',
-  labels: ['group', 'topic'],
-  help: 'Time from the commit of an event to the end of its handling.',
-})
-
 /** One partition of one topic that is being read. */
 interface Reader {
   readonly subscription: Subscription
@@ -53,6 +39,13 @@ interface Reader {
   read: Position
   /** What the cursors table says. */
   kept: Position
+}
+
+/** What waits in the partitions held here. */
+interface Backlog {
+  readonly topics: readonly { topic: string; events: number; oldest: Date | null }[]
+  readonly dead: number
+  readonly parked: number
 }
 
 /** A hold on partitions: ends with the connection whose session locks it stands on. */
@@ -70,6 +63,10 @@ interface LogRow extends Omit<StoredEvent, 'payload'> {
 
 const memberLock = 1_000_000 // every process of a group holds this one, shared: that is how they count each other
 const fetchLimit = 256
+/** Waiting events of one partition of a topic are counted up to here. */
+const backlogCounted = 1250
+/** One answer serves all metrics of a look, ms. */
+const backlogKeptMs = 1000
 const sharedPool = ''
 
 /** Takes events in for one group: reads its partitions, runs handlers in lanes, parks what fails, keeps its place. */
@@ -92,6 +89,7 @@ export class PostgresConsumer implements Consumer {
   #wake: (() => void) | undefined
   #woken = false
   #loop: Promise<void> = Promise.resolve()
+  #stopMeasuring: (() => void)[] = []
 
   constructor(db: Db, options: ConsumerOptions, tuning: PostgresTuning) {
     this.#db = db
@@ -117,11 +115,13 @@ export class PostgresConsumer implements Consumer {
   /** Resolves when the group has joined; it then reads until it is closed. */
   async start(): Promise<void> {
     await this.#join()
+    this.#measure()
     this.#loop = this.#run()
   }
 
   async close(drainMs = 10_000): Promise<void> {
     this.#stopping = true
+    for (const stop of this.#stopMeasuring) stop()
     this.#wake?.()
     await this.#loop
     this.#lanes.stop()
@@ -139,10 +139,56 @@ export class PostgresConsumer implements Consumer {
 
   async abandon(): Promise<void> {
     this.#stopping = true
+    for (const stop of this.#stopMeasuring) stop()
     this.#lanes.stop()
     this.#wake?.()
     await this.#letGo()
     await this.#loop
+  }
+
+  /** What waits is counted when somebody asks, in the partitions held here: the sum over the processes is the group's. */
+  #measure(): void {
+    const group = this.#group
+    let asked: { at: number; backlog: Promise<Backlog> } | undefined
+    const backlog = () => {
+      if (asked === undefined || Date.now() - asked.at > backlogKeptMs)
+        asked = { at: Date.now(), backlog: this.#backlog() }
+      return asked.backlog
+    }
+    this.#stopMeasuring = [
+      consumerLag.observe(async set => {
+        for (const { topic, events } of (await backlog()).topics) set(events, { group, topic })
+      }),
+      outboxAge.observe(async set => {
+        const oldest = Math.min(...(await backlog()).topics.map(topic => topic.oldest?.getTime() ?? Infinity))
+        set(Number.isFinite(oldest) ? Math.max(0, Date.now() - oldest) / 1000 : 0, { group })
+      }),
+      deadLetters.observe(async set => set((await backlog()).dead, { group })),
+      parkedEvents.observe(async set => set((await backlog()).parked, { group })),
+    ]
+  }
+
+  async #backlog(): Promise<Backlog> {
+    const hold = this.#hold
+    if (hold === undefined) throw new Error('the event log is not held just now')
+    const readers = [...hold.partitions.values()].flatMap(held => held.readers)
+    const marks = readers.map(reader => reader.mark.committed)
+    const topics = await hold.connection.many<{ topic: string; events: number; oldest: Date | null }>(sql`
+      select r.topic, count(o.created_at) as events, min(o.created_at) as oldest
+      from unnest(${readers.map(r => r.subscription.topic.name)}::text[], ${readers.map(r => r.partition)}::int[],
+                  ${marks.map(m => m.txid)}::text[]::xid8[], ${marks.map(m => m.position)}::int8[])
+           as r (topic, partition, txid, position)
+      left join lateral (
+        select created_at from events.outbox o
+        where o.topic = r.topic and o.partition = r.partition and (o.txid, o.position) > (r.txid, r.position)
+        order by o.txid, o.position limit ${backlogCounted}
+      ) o on true
+      group by r.topic`)
+    const partitions = [...hold.partitions.keys()]
+    const [books] = await hold.connection.many<{ dead: number; parked: number }>(sql`
+      select (select count(*) from events.dead_letters where grp = ${this.#group} and partition = any(${partitions}::int[])) as dead,
+             (select count(*) from events.parked where grp = ${this.#group} and partition = any(${partitions}::int[])) as parked`)
+    return { topics, dead: books?.dead ?? 0, parked: books?.parked ?? 0 }
   }
 
   async #run(): Promise<void> {
@@ -356,7 +402,11 @@ export class PostgresConsumer implements Consumer {
       run: async () => {
         const signal = this.#signalOf(hold, partition)
         if (signal.aborted) return
-        if (await this.#deliver(subscription, row, lane, signal)) finish()
+        const deliver = () => {
+          setFamily(row.familyId)
+          return this.#deliver(subscription, row, lane, signal)
+        }
+        if (await withTrace(row.headers, deliver)) finish()
       },
     } satisfies EventTask as EventTask)
   }
@@ -549,9 +599,9 @@ export class PostgresConsumer implements Consumer {
   }
 
   #count(event: StoredEvent, outcome: 'done' | 'retried' | 'parked' | 'dead'): void {
-    handled.add(1, { group: this.#group, topic: event.topic, outcome })
+    eventsHandled.add(1, { group: this.#group, topic: event.topic, outcome })
     if (outcome === 'done')
-      delay.record((Date.now() - event.createdAt.getTime()) / 1000, { group: this.#group, topic: event.topic })
+      eventsDelay.record((Date.now() - event.createdAt.getTime()) / 1000, { group: this.#group, topic: event.topic })
   }
 
   #notified(): void {

@@ -1,5 +1,5 @@
 import { sql, type Db, type FamilyTx } from '@keepsake/db'
-import { span, withTrace } from '@keepsake/telemetry'
+import { setFamily, span, withTrace } from '@keepsake/telemetry'
 import type { StoredEvent } from './event-log.js'
 import { UndecodableError } from './failure.js'
 import type { Topic } from './topic.js'
@@ -77,7 +77,10 @@ export async function takeIn<T>(
     )
   }
   const attributes = { 'messaging.destination': event.topic, 'messaging.message_id': event.eventId, group, attempt }
-  await withTrace(event.headers, () => span(`event ${event.topic}`, run, attributes, 'consumer'))
+  await withTrace(event.headers, () => {
+    setFamily(event.familyId)
+    return span(`event ${event.topic}`, run, attributes, 'consumer')
+  })
 }
 
 function decode<T>(topic: Topic<T>, event: StoredEvent): T {

@@ -1,39 +1,10 @@
-import { injectTrace, metrics, span } from '@keepsake/telemetry'
+import { injectTrace, span } from '@keepsake/telemetry'
 import { cancelled, failed, late, refused, stopped, wrongInput } from './errors.js'
 import type { Inference, ModelOutputs, PixelRows, RunOptions } from './inference.js'
 import type { ModelShape } from './catalogue.js'
+import { batchRows, batchSeconds, queueSeconds, refusals } from './metrics.js'
 import { admit, retryAfterMs, schedule, type Batch, type QueuedRequest, type SchedulePolicy } from './schedule.js'
 import type { BatchResult, Executor } from './session-pool.js'
-
-const queueSeconds = metrics.declare({
-  name: 'inference_queue',
-  kind: 'histogram',
-  unit: 's',
-  labels: ['model', 'lane'],
-  help: 'Time a request waited before its batch began.',
-})
-const batchRows = metrics.declare({
-  name: 'inference_batch_rows',
-  kind: 'histogram',
-  unit: '1',
-  labels: ['model'],
-  help: 'Pictures in a batch.',
-  buckets: [1, 2, 4, 8, 16, 32],
-})
-const batchSeconds = metrics.declare({
-  name: 'inference_batch',
-  kind: 'histogram',
-  unit: 's',
-  labels: ['model'],
-  help: 'Time a batch took in its worker, opening the model not counted.',
-})
-const refusals = metrics.declare({
-  name: 'inference_refused',
-  kind: 'counter',
-  unit: '1',
-  labels: ['reason'],
-  help: 'Requests that were not run, by reason.',
-})
 
 export interface BatcherOptions<M extends string> {
   models: Readonly<Record<M, ModelShape>>

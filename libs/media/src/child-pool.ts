@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { KeepsakeError } from '@keepsake/rpc'
 import type { FromChild, ToChild } from './child-protocol.js'
+import { jobQueueSeconds, jobSeconds } from './metrics.js'
 import { mediaError, mediaFailures, type MediaFailure } from './errors.js'
 
 /** How a pool keeps its children. */
@@ -47,6 +48,9 @@ interface Job extends JobCall {
   resolve: (value: unknown) => void
   reject: (error: unknown) => void
   attempt: number
+  /** When it came, and when its child began with it, by the monotonic clock. */
+  cameMs: number
+  beganMs: number
 }
 
 interface Child {
@@ -78,7 +82,7 @@ export class ChildPool {
     return new Promise((resolve, reject) => {
       if (call.signal?.aborted) return reject(cancelled(call.signal.reason))
       if (this.closed) return reject(cancelled())
-      const job: Job = { ...call, resolve, reject, attempt: 1 }
+      const job: Job = { ...call, resolve, reject, attempt: 1, cameMs: performance.now(), beganMs: 0 }
       const onAbort = () => this.cancel(job)
       call.signal?.addEventListener('abort', onAbort, { once: true })
       const free = () => call.signal?.removeEventListener('abort', onAbort)
@@ -155,6 +159,8 @@ export class ChildPool {
     clearTimeout(child.idle)
     child.job = job
     child.jobs++
+    job.beganMs = performance.now()
+    jobQueueSeconds.record((job.beganMs - job.cameMs) / 1000, { kind: this.options.kind })
     hold(child.process, true)
     const { pid } = child.process
     child.timers = [
@@ -180,11 +186,13 @@ export class ChildPool {
           .then(more => child.job === job && say(child, { do: more ? 'taken' : 'stop' }))
       }
       case 'done': {
+        this.measure(job, 'done')
         const value = this.unpacked(child, message.value)
         this.finished(child)
         return job.resolve(value)
       }
       case 'failed':
+        this.measure(job, 'failed')
         this.finished(child)
         return job.reject(failure(message))
     }
@@ -204,6 +212,10 @@ export class ChildPool {
     this.next()
   }
 
+  private measure(job: Job, outcome: 'done' | 'failed' | 'ended'): void {
+    jobSeconds.record((performance.now() - job.beganMs) / 1000, { kind: this.options.kind, outcome })
+  }
+
   private gone(child: Child, code: number | null, signal: NodeJS.Signals | null): void {
     if (!this.children.delete(child)) return
     this.clear(child)
@@ -212,6 +224,7 @@ export class ChildPool {
     const { job, ending } = child
     delete child.job
     if (job) {
+      this.measure(job, 'ended')
       if (ending === 'CANCELLED') job.reject(cancelled(job.signal?.reason))
       else if (ending === 'TOO_LARGE' || ending === 'TOO_LONG_TO_DECODE') job.reject(mediaError(ending))
       else if (job.attempt === 1 && !job.onItem) this.queue.unshift({ ...job, attempt: 2 })

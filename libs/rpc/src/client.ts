@@ -6,22 +6,14 @@ import {
   type ClientReadableStream,
   type ServiceError,
 } from '@grpc/grpc-js'
-import { injectTrace, metrics, span } from '@keepsake/telemetry'
+import { injectTrace, span } from '@keepsake/telemetry'
 import { Breaker } from './breaker.js'
 import type { ServiceIdentity } from './identity.js'
 import { KeepsakeError } from './keepsake-error.js'
+import { clientFailures, clientRetries } from './metrics.js'
 import { idempotencyKeyKey, identityKey } from './metadata-keys.js'
 import { fromStatus } from './rich-status.js'
 import type { CallOptions, Client, MethodDefinition, RpcDefinition } from './types.js'
-
-// How long calls take is measured where they are answered; here only what the server cannot know.
-const failures = metrics.declare({
-  name: 'rpc_client_failures',
-  kind: 'counter',
-  unit: '1',
-  labels: ['service', 'method', 'code'],
-  help: 'Calls to other services that ended in an error, after all retries, by gRPC status.',
-})
 
 const idempotentNames = /^(get|list|find|search|select|stat|watch|count|describe|authenticate)/
 
@@ -89,7 +81,7 @@ class Peer {
         return method.responseDeserialize(answer)
       } catch (error) {
         const known = KeepsakeError.from(error)
-        failures.add(1, { service: this.identity.service, method: method.path, code: known.code })
+        clientFailures.add(1, { service: this.identity.service, method: method.path, code: known.code })
         throw known
       }
     }
@@ -112,6 +104,7 @@ class Peer {
         const pause = this.random() * firstBackoffMs * 2 ** (attempt - 1)
         const mayRepeat = known.code === 'UNAVAILABLE' && (repeatable || neverSent(known))
         if (!mayRepeat || attempt >= maxAttempts || Date.now() + pause >= deadline) throw known
+        clientRetries.add(1, { service: this.identity.service, method: method.path })
         await sleep(pause, signal)
       }
     }

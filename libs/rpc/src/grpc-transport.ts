@@ -7,24 +7,17 @@ import {
   type ServerUnaryCall,
   type ServerWritableStream,
 } from '@grpc/grpc-js'
-import { metrics, span, withTrace, type logger } from '@keepsake/telemetry'
+import { setFamily, span, withTrace, type logger } from '@keepsake/telemetry'
 import { Server, type CustomTransportStrategy, type MessageHandler } from '@nestjs/microservices'
 import { HealthImplementation } from 'grpc-health-check'
 import { isObservable, lastValueFrom } from 'rxjs'
 import type { Call, Caller } from './call.js'
 import type { ServiceIdentity } from './identity.js'
 import { KeepsakeError } from './keepsake-error.js'
+import { serverSeconds } from './metrics.js'
 import { idempotencyKeyKey, identityKey, traceparentKey } from './metadata-keys.js'
 import { toStatus } from './rich-status.js'
 import type { MethodDefinition, RpcDefinition } from './types.js'
-
-const handled = metrics.declare({
-  name: 'rpc_server_duration',
-  kind: 'histogram',
-  unit: 's',
-  labels: ['service', 'method', 'code'],
-  help: 'Time from a request to its answer, by gRPC status.',
-})
 
 /** A call as grpc-js hands it over. */
 type Wire = ServerUnaryCall<unknown, unknown> | ServerWritableStream<unknown, unknown>
@@ -155,7 +148,7 @@ export class GrpcTransport extends Server implements CustomTransportStrategy {
     const started = performance.now()
     const call = new IncomingCall(wire)
     const done = (code: string) =>
-      handled.record((performance.now() - started) / 1000, {
+      serverSeconds.record((performance.now() - started) / 1000, {
         service: this.options.identity.service,
         method: method.path,
         code,
@@ -166,6 +159,7 @@ export class GrpcTransport extends Server implements CustomTransportStrategy {
         if (call.identity !== undefined) {
           const verified = this.options.identity.verify(call.identity)
           call.caller = verified instanceof Promise ? await verified : verified
+          if ('familyId' in call.caller) setFamily(call.caller.familyId)
         }
         const result = await run(call)
         done('OK')

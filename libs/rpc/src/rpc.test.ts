@@ -239,7 +239,7 @@ describe('a service', () => {
     await client.getEcho({ text: 'a' }, { deadlineMs: 20_000 })
     const get = async (path: string) => (await fetch(other.internalUrl + path)).status
     expect([await get('/livez'), await get('/readyz'), await get('/nothing')]).toEqual([200, 200, 404])
-    expect(await (await fetch(`${other.internalUrl}/metrics`)).text()).toContain('rpc_server_duration')
+    expect(await (await fetch(`${other.internalUrl}/metrics`)).text()).toContain('rpc_server_seconds')
     problem = 'no database'
     for (let i = 0; i < 2000 && (await get('/readyz')) === 200; i++) await new Promise(done => setTimeout(done, 10))
     expect(await get('/readyz')).toBe(503)

@@ -1,4 +1,24 @@
 export { logger, nestLogger, setLogFile, setLogLevel, logLevels, type LogLevel } from './logger.js'
-export { metrics, type Counter, type Gauge, type Histogram, type MetricDeclaration } from './metrics.js'
-export { metricsText, startTelemetry, type Telemetry, type TelemetryOptions } from './start.js'
-export { currentTrace, injectTrace, span, withTrace, type SpanAttributes, type SpanRole } from './trace.js'
+export {
+  declaredMetrics,
+  metrics,
+  type Counter,
+  type Gauge,
+  type Histogram,
+  type LabelSchema,
+  type Labels,
+  type MetricDeclaration,
+} from './metrics.js'
+export { metricsTable, metricsText } from './metrics-text.js'
+export { startTelemetry, type Telemetry, type TelemetryOptions } from './start.js'
+export {
+  currentFamily,
+  currentTrace,
+  injectTrace,
+  setFamily,
+  span,
+  withFamily,
+  withTrace,
+  type SpanAttributes,
+  type SpanRole,
+} from './trace.js'

@@ -1,6 +1,6 @@
 import { pino, type Logger, type SerializedError } from 'pino'
 import type { LoggerService } from '@nestjs/common'
-import { currentTrace } from './trace.js'
+import { currentFamily, currentTrace } from './trace.js'
 
 /** Levels that `KEEPSAKE_LOG_LEVEL` may name. */
 export const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const
@@ -29,7 +29,7 @@ const loggers = new Map<string, Logger>()
 let level: LogLevel = 'info'
 let target: { write(line: string): unknown } = pino.destination(1)
 
-/** The JSON logger of a service. Every line carries trace_id and span_id where there is a trace. */
+/** The JSON logger of a service. Every line carries trace_id, span_id and family_id where they are known. */
 export function logger(service: string): Logger {
   const known = loggers.get(service)
   if (known !== undefined) return known
@@ -42,7 +42,11 @@ export function logger(service: string): Logger {
     serializers: { err: loggedError },
     mixin: () => {
       const trace = currentTrace()
-      return trace === undefined ? {} : { trace_id: trace.traceId, span_id: trace.spanId }
+      const familyId = currentFamily()
+      return {
+        ...(trace && { trace_id: trace.traceId, span_id: trace.spanId }),
+        ...(familyId !== undefined && { family_id: familyId }),
+      }
     },
   }
   const made = pino(options, { write: (line: string) => target.write(line) })

@@ -1,11 +1,10 @@
-import { context, metrics as metricsApi, propagation, trace } from '@opentelemetry/api'
+import { context, propagation, trace } from '@opentelemetry/api'
 import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks'
 import { W3CTraceContextPropagator } from '@opentelemetry/core'
 import { OTLPMetricExporter } from '@opentelemetry/exporter-metrics-otlp-http'
-import { PrometheusExporter, PrometheusSerializer } from '@opentelemetry/exporter-prometheus'
 import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http'
 import { resourceFromAttributes } from '@opentelemetry/resources'
-import { MeterProvider, PeriodicExportingMetricReader } from '@opentelemetry/sdk-metrics'
+import { PeriodicExportingMetricReader } from '@opentelemetry/sdk-metrics'
 import {
   AlwaysOffSampler,
   AlwaysOnSampler,
@@ -18,6 +17,8 @@ import {
   type SpanProcessor,
 } from '@opentelemetry/sdk-trace'
 import { logLevels, setLogFile, setLogLevel, type LogLevel } from './logger.js'
+import { metricProducer } from './otlp-metrics.js'
+import { measureProcess } from './process-metrics.js'
 import { setExporting } from './trace.js'
 
 /** The telemetry of this process; `shutdown` sends what is left. */
@@ -32,7 +33,6 @@ export interface TelemetryOptions {
 }
 
 interface Running {
-  readonly prometheus: PrometheusExporter
   readonly stop: () => Promise<void>
   users: number
 }
@@ -84,31 +84,23 @@ function start(service: string, env: Readonly<Record<string, string | undefined>
     spanProcessors,
     sampler: spanProcessors.length > 0 ? new ParentBasedSampler({ root }) : new AlwaysOffSampler(),
   })
-  const prometheus = new PrometheusExporter({ preventServerStart: true })
-  const otlpMetrics = endpoint
-    ? [new PeriodicExportingMetricReader({ exporter: new OTLPMetricExporter({ url: `${endpoint}/v1/metrics` }) })]
-    : []
-  const meter = new MeterProvider({ resource, readers: [prometheus, ...otlpMetrics] })
+  const reader = endpoint
+    ? new PeriodicExportingMetricReader({ exporter: new OTLPMetricExporter({ url: `${endpoint}/v1/metrics` }) })
+    : undefined
+  const stopMeasuring = measureProcess()
+  reader?.setMetricProducer(metricProducer(resource, Date.now()))
 
   context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable())
   propagation.setGlobalPropagator(new W3CTraceContextPropagator())
   trace.setGlobalTracerProvider(tracer)
   setExporting(spanProcessors.length > 0)
-  metricsApi.setGlobalMeterProvider(meter)
   return {
-    prometheus,
     users: 0,
     stop: async () => {
       setExporting(false)
-      await Promise.allSettled([tracer.shutdown(), meter.shutdown()])
-      for (const part of [context, propagation, trace, metricsApi]) part.disable()
+      await Promise.allSettled([tracer.shutdown(), reader?.shutdown()])
+      stopMeasuring()
+      for (const part of [context, propagation, trace]) part.disable()
     },
   }
-}
-
-/** All metrics of this process in Prometheus' text format; empty before `startTelemetry`. */
-export async function metricsText(): Promise<string> {
-  if (running === undefined) return ''
-  const { resourceMetrics } = await running.prometheus.collect()
-  return new PrometheusSerializer('', false, undefined, true, true).serialize(resourceMetrics)
 }

@@ -7,12 +7,12 @@ import {
   currentTrace,
   injectTrace,
   logger,
-  metrics,
-  metricsText,
+  setFamily,
   setLogFile,
   setLogLevel,
   span,
   startTelemetry,
+  withFamily,
   withTrace,
   type Telemetry,
 } from './index.js'
@@ -53,17 +53,29 @@ test('without an exporter a trace still has one id everywhere', async () => {
   })
 })
 
-test('a metric that was declared before the start is in the text after it', async () => {
-  const photos = metrics.declare({ name: 'photos', kind: 'counter', unit: '1', labels: ['state'], help: 'Photos.' })
-  const size = metrics.declare({ name: 'photo_size', kind: 'histogram', unit: 'By', labels: [], help: 'Sizes.' })
-  photos.add(1, { state: 'lost' }) // before the start: nobody counts
+test('a line of the log names the family of the work it was written in', async () => {
   telemetry = startTelemetry('test', {})
-  photos.add(2, { state: 'ready' })
-  size.record(10, {})
-  const text = await metricsText()
-  expect(text).toMatch(/photos_total\{state="ready"\} 2/)
-  expect(text).not.toContain('lost')
-  expect(text).toContain('photo_size')
+  const file = path.join(await mkdtemp(path.join(tmpdir(), 'keepsake-log-')), 'log')
+  setLogFile(file)
+  setLogLevel('info')
+  const log = logger('families')
+  withTrace({}, () => {
+    log.info('nobody is known yet')
+    setFamily('f1')
+    log.info('one is known')
+    withFamily('f2', () => log.info('another'))
+    log.info('the first again')
+  })
+  log.info('outside')
+  const lines = (await readFile(file, 'utf8')).trim().split('\n')
+  expect(lines.map(line => (JSON.parse(line) as { family_id?: string }).family_id)).toEqual([
+    undefined,
+    'f1',
+    'f2',
+    'f1',
+    undefined,
+  ])
+  setLogLevel('fatal')
 })
 
 test('what the database quotes of people is not in the log', async () => {

@@ -1,5 +1,6 @@
 import {
   context,
+  createContextKey,
   propagation,
   ROOT_CONTEXT,
   SpanKind,
@@ -64,9 +65,37 @@ export function injectTrace(): Record<string, string> {
   return carrier
 }
 
-/** Runs `fn` as a continuation of the trace in `carrier`; without one it starts from none. Returns what `fn` returns. */
+/** What is known of the work under way beside its trace: one per call, event or job, filled in as it becomes known. */
+interface Scope {
+  familyId: string | undefined
+}
+
+const scopeKey = createContextKey('keepsake.scope')
+
+/**
+ * Runs `fn` as a continuation of the trace in `carrier`; without one it starts from none. What it does is a piece of work
+ * of its own: `setFamily` inside names its family. Returns what `fn` returns.
+ */
 export function withTrace<T>(carrier: Readonly<Record<string, string | undefined>>, fn: () => T): T {
-  return context.with(propagation.extract(ROOT_CONTEXT, carrier), fn)
+  const scope: Scope = { familyId: undefined }
+  return context.with(propagation.extract(ROOT_CONTEXT.setValue(scopeKey, scope), carrier), fn)
+}
+
+/** Says whose work this is, as soon as that is known: every line logged in it carries the family's id. */
+export function setFamily(familyId: string | undefined): void {
+  const scope = context.active().getValue(scopeKey) as Scope | undefined
+  if (scope !== undefined) scope.familyId = familyId
+}
+
+/** Runs `fn` as work for one family, in the trace we are in. */
+export function withFamily<T>(familyId: string, fn: () => T): T {
+  const scope: Scope = { familyId }
+  return context.with(context.active().setValue(scopeKey, scope), fn)
+}
+
+/** The family whose work this is, where it is known. */
+export function currentFamily(): string | undefined {
+  return (context.active().getValue(scopeKey) as Scope | undefined)?.familyId
 }
 
 /** The ids of the present span, for logs and for people; undefined outside of any trace. */

@@ -6,6 +6,7 @@ import { noteMedia } from './changes.js'
 import { putIntoNamedCollections } from './collections.js'
 import { factsOf, type Corrections, type Facts, type IngestedFacts } from './facts.js'
 import { isId } from './ids.js'
+import { catalogued } from './metrics.js'
 import { bump, lockFamily } from './version.js'
 import { wordsOf } from './words.js'
 
@@ -65,6 +66,7 @@ export async function takeIngested(tx: FamilyTx, media: IngestMedia): Promise<vo
       width = excluded.width, height = excluded.height, duration = excluded.duration, blur_hash = excluded.blur_hash,
       perceptual_hash = excluded.perceptual_hash, mundane = excluded.mundane,
       ingest_version = excluded.ingest_version, ingested = excluded.ingested`)
+  if (known?.state !== media.state && isState(media.state)) catalogued.add(1, { state: media.state })
   await setWords(tx, media.id, { fileName: media.fileName, ingested, facts })
   if (known === undefined) await putIntoNamedCollections(tx, version, media.id, media.collections)
   if (known?.trashedAt) return
@@ -79,6 +81,9 @@ export async function takeIngested(tx: FamilyTx, media: IngestMedia): Promise<vo
         : undefined
   if (what !== undefined) await publish(tx, MediaChanged, { mediaIds: [media.id], version, what: [what] })
 }
+
+const isState = (state: string): state is 'pending' | 'ready' | 'failed' =>
+  state === 'pending' || state === 'ready' || state === 'failed'
 
 /** Makes an item findable by its words. */
 export async function setWords(

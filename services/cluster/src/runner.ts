@@ -2,10 +2,11 @@ import type { Db } from '@keepsake/db'
 import { sql } from '@keepsake/db'
 import { FamilyServiceService } from '@keepsake/proto/family/v1'
 import type { Client } from '@keepsake/rpc'
-import { logger, metrics } from '@keepsake/telemetry'
+import { logger, withFamily } from '@keepsake/telemetry'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { RegisteredChild } from './child-proposals.js'
 import type { Decider } from './decider.js'
+import { runSeconds } from './metrics.js'
 import { FacesChanged, load, loadEmbeddings, save } from './store.js'
 
 /** When a family that changed is sorted again, ms. */
@@ -16,13 +17,8 @@ export interface Waiting {
   longest: number
 }
 
-const duration = metrics.declare({
-  name: 'cluster_run_seconds',
-  kind: 'histogram',
-  unit: 's',
-  labels: ['reason'],
-  help: 'Time from reading a family to its people being stored.',
-})
+/** Why people are sorted. */
+type Reason = 'change' | 'correction'
 
 const POLL_MS = 200
 const CALL_MS = 10_000
@@ -72,7 +68,7 @@ export class Runner {
   }
 
   /** One run; a run under way is waited for first, because it may have read before the latest change. */
-  async #once(familyId: string, reason: string): Promise<void> {
+  async #once(familyId: string, reason: Reason): Promise<void> {
     const before = this.#running.get(familyId)
     const mine = (async () => {
       await before?.catch(() => undefined)
@@ -86,7 +82,7 @@ export class Runner {
     }
   }
 
-  async #run(familyId: string, reason: string): Promise<void> {
+  async #run(familyId: string, reason: Reason): Promise<void> {
     const began = Date.now()
     for (let attempt = 1; ; attempt++) {
       try {
@@ -110,7 +106,7 @@ export class Runner {
       }
     }
     const took = Date.now() - began
-    duration.record(took / 1000, { reason })
+    runSeconds.record(took / 1000, { reason })
     this.#notBefore.set(familyId, Date.now() + Math.min(30_000, took))
   }
 
@@ -147,7 +143,7 @@ export class Runner {
           if (!lock?.got) continue
           under.add(familyId)
           const held = connection
-          void this.#once(familyId, 'change')
+          void withFamily(familyId, () => this.#once(familyId, 'change'))
             .then(
               () => failures.delete(familyId),
               (error: unknown) => {

@@ -7,6 +7,7 @@ import { noteConsent, type ConsentWord } from './consent.js'
 import { cropsOf, hasCrops, markCrops, markStaleCrops } from './erase.js'
 import { GAVE_UP } from './errors.js'
 import { assignIds } from './face-ids.js'
+import { detectSeconds, facesFound } from './metrics.js'
 import { observe, type ObservedFace, type ObserveTools } from './observe.js'
 import { PIPELINE, readFaces, readItem, replaceFaces, type StoredFace } from './store.js'
 
@@ -61,12 +62,20 @@ export async function detectItem(
   if (media?.state !== 'ready') return undefined
   const version = Math.max(event.version, media.version)
   let faces: StoredFace[]
+  const began = performance.now()
+  const ended = (outcome: 'ready' | 'failed') => {
+    const kind = media.kind === 'video' ? 'video' : 'photo'
+    detectSeconds.record((performance.now() - began) / 1000, { kind, outcome })
+  }
   try {
     const observed = await observe(media, tools, { lane: 'backfill', deadline: Date.now() + WORK_MS, signal })
     faces = await keepPortraits(tools, familyId, mediaId, observed)
+    ended('ready')
+    facesFound.add(faces.length, {})
   } catch (error) {
     const failureCode = failureOf(error, context.attempt)
     if (failureCode === undefined || signal.aborted) throw error
+    ended('failed')
     return tx => storeFaces(tx, consent, { mediaId, version, failureCode }, [])
   }
   return tx => storeFaces(tx, consent, { mediaId, version }, faces)

@@ -1,5 +1,6 @@
 import { sql, type Tx } from '@keepsake/db'
 import { errors } from './errors.js'
+import { signIns } from './metrics.js'
 
 const windowMinutes = 15
 /** Failed sign-ins in 15 minutes after which an address, and after which a remote address, has to wait. */
@@ -25,7 +26,9 @@ export async function requireAttemptsLeft(tx: Tx, email: string, remoteAddress: 
     select key, failures from family.sign_in_failures
     where window_start = ${start} and key = any(${keys.map(k => k.key)}::text[])`)
   const over = keys.some(({ key, limit }) => rows.some(row => row.key === key && row.failures >= limit))
-  if (over) throw errors.tooManyAttempts(Math.ceil((start.getTime() + windowMinutes * 60_000 - now.getTime()) / 1000))
+  if (!over) return
+  signIns.add(1, { outcome: 'too_many' })
+  throw errors.tooManyAttempts(Math.ceil((start.getTime() + windowMinutes * 60_000 - now.getTime()) / 1000))
 }
 
 /** Counts a failure; forgets the windows that are over. */

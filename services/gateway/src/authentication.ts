@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream'
 import type { CallOptions } from '@keepsake/rpc'
+import { setFamily } from '@keepsake/telemetry'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Edge, Input, Person } from './endpoint.js'
 import { errors } from './errors.js'
@@ -72,6 +73,7 @@ export async function openSession(
     edge.clients.family.authenticate({ token, familyId: options.familyId }, { deadlineMs: defaultDeadlineMs, signal })
   let known = await authenticate()
   let since = Date.now()
+  setFamily(options.familyId)
   // Keys with `admin` may do everything, keys with `write` may read too.
   const implied: Record<string, readonly string[]> = { read: ['read', 'write', 'admin'], write: ['write', 'admin'] }
   const enough = implied[options.scope] ?? [options.scope]

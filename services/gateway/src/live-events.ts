@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { compose, progressOf } from './processing.js'
 import type { AnyEndpoint, Edge, Input } from './endpoint.js'
 import { endpoint } from './endpoint.js'
+import { liveStreams } from './metrics.js'
 
 /** What a listener is told: that something of a kind changed, never what. */
 export interface LiveEvent {
@@ -24,6 +25,13 @@ export class LiveEvents {
   private readonly families = new Map<string, { listeners: Set<Listener>; stop: AbortController }>()
 
   private readonly end = new AbortController()
+  private readonly stopMeasuring = liveStreams.observe(set => {
+    const listening = [...this.families.values()].map(({ listeners }) => listeners.size)
+    set(
+      listening.reduce((sum, size) => sum + size, 0),
+      {},
+    )
+  })
 
   constructor(private readonly edge: Edge) {}
 
@@ -52,6 +60,7 @@ export class LiveEvents {
 
   /** Ends every watch and every stream. */
   close(): void {
+    this.stopMeasuring()
     this.end.abort()
     for (const { stop } of this.families.values()) stop.abort()
     this.families.clear()

@@ -1,10 +1,11 @@
 import { KeepsakeError } from '@keepsake/rpc'
-import { currentTrace, logger, metrics } from '@keepsake/telemetry'
+import { currentTrace, logger } from '@keepsake/telemetry'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import { openSession } from './authentication.js'
 import { accessOf, scopeOf, statusOf, type AnyEndpoint, type Edge } from './endpoint.js'
 import { errors } from './errors.js'
+import { requestSeconds } from './metrics.js'
 import { registerObjects } from './objects.js'
 import { problemHeaders, toProblem } from './problem.js'
 import { RateLimit } from './rate-limit.js'
@@ -12,14 +13,6 @@ import { securityHeaders } from './security-headers.js'
 import { registerUploads } from './tus.js'
 import { registerWebApp } from './web-app.js'
 import { traced } from './traced.js'
-
-const requests = metrics.declare({
-  name: 'http_server_duration',
-  kind: 'histogram',
-  unit: 's',
-  labels: ['route', 'method', 'status'],
-  help: 'Time from a public request to its answer.',
-})
 
 /** What the public server is made of. */
 export interface ServerOptions {
@@ -68,7 +61,7 @@ export async function registerPublic(server: FastifyInstance, options: ServerOpt
     if (request.url.startsWith('/v1/')) addresses.take(request.ip)
   })
   server.addHook('onResponse', async (request, reply) => {
-    requests.record(reply.elapsedTime / 1000, {
+    requestSeconds.record(reply.elapsedTime / 1000, {
       route: request.routeOptions.url ?? '',
       method: request.method,
       status: reply.statusCode,

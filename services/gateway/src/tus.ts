@@ -7,6 +7,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { openSession, type Session } from './authentication.js'
 import type { Edge } from './endpoint.js'
 import { errors } from './errors.js'
+import { uploadBytes } from './metrics.js'
 import type { RateLimit } from './rate-limit.js'
 import { UploadBody } from './upload-body.js'
 import { readUploadMetadata } from './upload-metadata.js'
@@ -201,6 +202,7 @@ async function receive(
       { id: upload.id, lease: part.lease, size: written },
       { ...(await inTime(session)), idempotent: true },
     )
+    uploadBytes.add(written, {})
     upload = committed.upload ?? upload
     offset = upload.offset
     if (offset >= upload.size && (await body.more(Date.now() + 60_000))) throw errors.uploadTooLarge(upload.size)

@@ -14,13 +14,14 @@ import {
   type VideoProbe,
 } from '@keepsake/media'
 import { KeepsakeError } from '@keepsake/rpc'
-import { logger, metrics } from '@keepsake/telemetry'
+import { logger } from '@keepsake/telemetry'
 import { mediaPrefix, type Deps } from './deps.js'
 import { describeItem, type Embedded, type VideoFacts } from './describe.js'
 import { itemFailures } from './errors.js'
 import { defined, validPosition } from './facts.js'
 import { findItem, saveDescription, sidecarsOf, type ItemRow, type Kind, type Rendered } from './item.js'
 import { mundaneMark } from './marks.js'
+import { turnSeconds, workSeconds } from './metrics.js'
 import { qualityMarks } from './quality.js'
 import type { Semaphore } from './semaphore.js'
 
@@ -28,14 +29,6 @@ const log = logger('ingest')
 
 /** Tries of an event after which a trouble that is not the file's becomes the item's state, so that nothing stays pending for ever. */
 const LAST_ATTEMPT = 6
-
-const worked = metrics.declare({
-  name: 'ingest_work_duration',
-  kind: 'histogram',
-  unit: 's',
-  labels: ['kind', 'outcome'],
-  help: 'Time that work on one item took, waiting for its turn not counted.',
-})
 
 /** How many items are worked on at a time. */
 export interface Turns {
@@ -72,10 +65,12 @@ export async function workOn(
   const item = await deps.db.family(familyId, tx => findItem(tx, event.mediaId))
   if (!item || item.version !== event.version || item.state !== 'pending') return undefined
   const turn = item.kind === 'photo' ? turns.stills : turns.videos
+  const cameMs = performance.now()
   return turn.run(signal, async () => {
     const startedMs = performance.now()
-    const record = (outcome: string) =>
-      worked.record((performance.now() - startedMs) / 1000, { kind: item.kind, outcome })
+    turnSeconds.record((startedMs - cameMs) / 1000, { kind: item.kind })
+    const record = (outcome: 'ready' | 'failed') =>
+      workSeconds.record((performance.now() - startedMs) / 1000, { kind: item.kind, outcome })
     try {
       const result = await decode(deps, familyId, item, item.rotation, signal)
       const settings = await deps.settings(familyId)

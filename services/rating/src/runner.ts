@@ -1,19 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Db } from '@keepsake/db'
 import { sql } from '@keepsake/db'
-import { logger, metrics, span, withTrace } from '@keepsake/telemetry'
+import { logger, setFamily, span, withTrace } from '@keepsake/telemetry'
 import type { Described } from './describe.js'
 import { describeItem } from './describe.js'
+import { reportRated } from './erasures.js'
+import { batchSeconds, ratedItems } from './metrics.js'
 import type { Peers } from './peers.js'
 import { readStale, renewMoments, saveBatch, type Stale } from './store.js'
-
-const rated = metrics.declare({
-  name: 'rating_items',
-  kind: 'counter',
-  unit: '1',
-  labels: [],
-  help: 'Items rated, each time.',
-})
 
 const POLL_MS = 150
 /** Families rated at the same time. */
@@ -47,12 +41,14 @@ export class Runner {
     const { signal } = this.#stop
     const batch = await this.db.family(familyId, readStale)
     // Many items may be rated at once; the batch goes on with the trace of its first.
-    await withTrace({ traceparent: batch[0]?.traceparent ?? undefined }, () =>
-      span('rating.batch', () => this.#rateItems(familyId, batch, signal), { 'rating.items': batch.length }),
-    )
+    await withTrace({ traceparent: batch[0]?.traceparent ?? undefined }, () => {
+      setFamily(familyId)
+      return span('rating.batch', () => this.#rateItems(familyId, batch, signal), { 'rating.items': batch.length })
+    })
   }
 
   async #rateItems(familyId: string, batch: Stale[], signal: AbortSignal): Promise<void> {
+    const began = performance.now()
     if (batch.length) {
       const ids = batch.map(item => item.mediaId)
       const pulled = await this.peers.pull(familyId, ids, signal)
@@ -62,9 +58,11 @@ export class Runner {
         if (item) described.set(id, item)
       }
       await this.db.family(familyId, tx => saveBatch(tx, batch, described))
-      rated.add(described.size, {})
+      ratedItems.add(described.size, {})
+      batchSeconds.record((performance.now() - began) / 1000, {})
     }
     await this.db.family(familyId, async tx => {
+      await reportRated(tx)
       if (!(await tx.maybe(sql`select 1 from rating.stale limit 1`))) await renewMoments(tx)
     })
   }

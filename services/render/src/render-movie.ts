@@ -3,7 +3,7 @@ import { createReadStream } from 'node:fs'
 import { sql, type Db, type FamilyTx } from '@keepsake/db'
 import { isGone } from '@keepsake/events'
 import type { ObjectStore } from '@keepsake/media'
-import { metrics, span } from '@keepsake/telemetry'
+import { span } from '@keepsake/telemetry'
 import { chaptersVtt } from './chapters.js'
 import { statusCodes } from './errors.js'
 import { makeFilm, type FinishedFilm } from './film.js'
@@ -11,27 +11,13 @@ import { pictureKey } from './film-job.js'
 import { endJob, holdsJob, type Job } from './jobs.js'
 import { filmPrefix, movieKeys, segmentKey } from './keys.js'
 import { describe, gatherMaterial, mayBeShown, membersFor, type Material } from './material.js'
+import { filmSeconds, segments } from './metrics.js'
 import { announce, itemsOf } from './movies.js'
 import { discardFilm, throwAway, type MovieRow } from './movie-row.js'
 import type { Peers } from './peers.js'
 import { planMovie } from './plan.js'
 import { GROUP, keepSegment, knownSegments } from './segments.js'
 import { SIZES, type Aspect, type FilmSize, type Picture, type Storyboard } from './storyboard.js'
-
-const filmSeconds = metrics.declare({
-  name: 'render_film_seconds',
-  kind: 'histogram',
-  unit: 's',
-  labels: ['outcome'],
-  help: 'Wall clock of one film, from choosing its items to its last byte.',
-})
-const segmentsMade = metrics.declare({
-  name: 'render_segments',
-  kind: 'counter',
-  unit: '1',
-  labels: ['how'],
-  help: 'Slots of finished films: rendered anew or taken from the cache.',
-})
 
 /** What an attempt works with. */
 export interface RenderDeps {
@@ -50,11 +36,15 @@ export class Outdated extends Error {}
 /** Makes the film of a job. Throws `Outdated` when it is no longer wanted like this, else what went wrong. */
 export async function renderMovie(deps: RenderDeps, job: Job, signal: AbortSignal): Promise<void> {
   const began = Date.now()
-  const outcome = await span('render.movie', () => attempt(deps, job, signal), {
-    'movie.id': job.movieId,
-    'movie.generation': job.generation,
-  })
-  filmSeconds.record((Date.now() - began) / 1000, { outcome })
+  const ended = (outcome: 'ready' | 'rejected' | 'failed' | 'stopped') =>
+    filmSeconds.record((Date.now() - began) / 1000, { outcome })
+  const attributes = { 'movie.id': job.movieId, 'movie.generation': job.generation }
+  try {
+    ended(await span('render.movie', () => attempt(deps, job, signal), attributes))
+  } catch (error) {
+    ended(signal.aborted || error instanceof Outdated ? 'stopped' : 'failed')
+    throw error
+  }
 }
 
 async function attempt(deps: RenderDeps, job: Job, signal: AbortSignal): Promise<'ready' | 'rejected'> {
@@ -105,8 +95,8 @@ async function attempt(deps: RenderDeps, job: Job, signal: AbortSignal): Promise
         ...(deps.temporary === undefined ? {} : { temporary: deps.temporary }),
       }),
   )
-  segmentsMade.add(film.rendered, { how: 'rendered' })
-  segmentsMade.add(film.reused, { how: 'cached' })
+  segments.add(film.rendered, { how: 'rendered' })
+  segments.add(film.reused, { how: 'cached' })
   return 'ready'
 }
 

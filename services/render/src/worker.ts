@@ -1,7 +1,7 @@
 /** Makes films one after the other, and sweeps. Any number of replicas may run: the job table decides who makes what. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { KeepsakeError } from '@keepsake/rpc'
-import { logger } from '@keepsake/telemetry'
+import { logger, withFamily } from '@keepsake/telemetry'
 import { Crossing } from './crossing.js'
 import { emptyGarbage } from './garbage.js'
 import { forgetOldCalls } from './idempotency.js'
@@ -88,7 +88,7 @@ export class MovieWorker {
   private async oneFilm(): Promise<number> {
     const job = await claimJob(this.crossing, this.options.leaseMs)
     if (!job) return Math.min(POLL_MS, ((await nextDue(this.crossing)) ?? POLL_MS) + 20)
-    await this.make(job)
+    await withFamily(job.familyId, () => this.make(job))
     return 0
   }
 
