@@ -62,6 +62,7 @@ export default tseslint.config(
       '.nx/**',
       '.cache/**',
       '.keepsake/**',
+      '.keepsake-stack/**',
       'coverage/**',
       'services/render/kernel/**',
     ],

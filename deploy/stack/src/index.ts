@@ -1,3 +1,4 @@
+export { stackCommand, type StackSurroundings } from './command.js'
 export { Part } from './part.js'
 export { freePorts } from './ports.js'
 export { postgresPrograms, postgresUser, type PostgresPrograms, type RunAs } from './postgres-program.js'

@@ -39,16 +39,14 @@ export interface Recipe {
 
 /**
  * One server of the stack: started, ended, killed, held still and started again on the same port and data.
- * A tied part is killed by a small guard when the process that started it ends, however that ends; one that is not tied stays.
+ * A small guard kills it when the process that started it ends, however that ends, until it is released.
  */
 export class Part {
   private process: Identity | undefined
   private guard: ChildProcess | undefined
+  private tied = true
 
-  constructor(
-    private readonly recipe: Recipe,
-    private readonly tied: boolean,
-  ) {}
+  constructor(private readonly recipe: Recipe) {}
 
   get name(): string {
     return this.recipe.name
@@ -141,6 +139,13 @@ export class Part {
     for (const each of all) signal(each, 'SIGKILL')
     for (const each of all) await ended(each, 10_000)
     this.forget(false)
+  }
+
+  /** From now on it outlives the process that started it. */
+  release(): void {
+    this.tied = false
+    this.guard?.stdin?.end('done\n')
+    this.guard = undefined
   }
 
   /** SIGSTOP: it holds still with all its connections open. */

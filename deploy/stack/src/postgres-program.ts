@@ -13,7 +13,10 @@ export interface PostgresPrograms {
 
 /** As whom Postgres runs, and how a command line becomes one of his. */
 export interface RunAs {
-  ids?: { uid: number; gid: number }
+  /** To whom his folders belong; missing where he is whoever we are. */
+  owner?: { uid: number; gid: number }
+  /** For spawn, beside the command line of `command`. */
+  ids: { uid?: number; gid?: number }
   command(args: string[]): string[]
 }
 
@@ -48,10 +51,10 @@ export async function postgresPrograms(): Promise<PostgresPrograms> {
  * @param folders that he must be able to enter: his data and the programs
  */
 export function postgresUser(...folders: string[]): RunAs {
-  if (process.getuid?.() !== 0) return { command: args => args }
-  const ids = knownUser() ?? makeUser()
+  if (process.getuid?.() !== 0) return { ids: {}, command: args => args }
+  const owner = knownUser() ?? makeUser()
   const barred = folders.find(folder => !mayPass(folder))
-  if (barred === undefined) return { ids, command: args => args }
+  if (barred === undefined) return { owner, ids: owner, command: args => args }
   // Under a folder that only root may enter (such as /root) he needs root's right to pass through, and nothing more.
   const setpriv = ['/usr/bin/setpriv', '/bin/setpriv'].find(file => existsSync(file))
   if (!setpriv)
@@ -60,11 +63,12 @@ export function postgresUser(...folders: string[]): RunAs {
     )
   const rights = '+dac_override,+dac_read_search'
   return {
-    ids,
+    owner,
+    ids: {}, // setpriv changes from root to him, and keeps that right
     command: args => [
       setpriv,
-      `--reuid=${ids.uid}`,
-      `--regid=${ids.gid}`,
+      `--reuid=${owner.uid}`,
+      `--regid=${owner.gid}`,
       '--clear-groups',
       `--inh-caps=${rights}`,
       `--ambient-caps=${rights}`,

@@ -39,7 +39,7 @@ export async function postgresRecipe({ port, data, log, password }: PostgresOpti
   mkdirSync(data, { recursive: true })
   const cluster = path.join(data, 'cluster')
   const as = postgresUser(cluster, programs.postgres)
-  if (as.ids) chownSync(data, as.ids.uid, as.ids.gid)
+  if (as.owner) chownSync(data, as.owner.uid, as.owner.gid)
   if (!existsSync(path.join(cluster, 'PG_VERSION'))) await initialise(programs.initdb, as, data, cluster, password)
   const version = readFileSync(path.join(cluster, 'PG_VERSION'), 'utf8').trim()
   if (version !== '18') throw new Sentence(`The database in ${data} is one of Postgres ${version}, and this is 18.`)
@@ -81,7 +81,7 @@ async function initialise(initdb: string, as: RunAs, data: string, cluster: stri
   rmSync(fresh, { recursive: true, force: true })
   const passwordFile = path.join(data, 'password')
   writeFileSync(passwordFile, password, { mode: 0o600 })
-  if (as.ids) chownSync(passwordFile, as.ids.uid, as.ids.gid)
+  if (as.owner) chownSync(passwordFile, as.owner.uid, as.owner.gid)
   try {
     const [command = '', ...args] = as.command([
       initdb,

@@ -87,7 +87,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   const { minio, postgres } = settings
 
   const make = async (name: StackPartName, recipes: () => Promise<Recipe[]> | Recipe[]): Promise<Part[]> =>
-    wanted.includes(name) ? (await recipes()).map(recipe => new Part(recipe, !stays)) : []
+    wanted.includes(name) ? (await recipes()).map(recipe => new Part(recipe)) : []
   const [brokers, [store], [database]] = await Promise.all([
     make('kafka', () =>
       kafkaRecipes({
@@ -149,6 +149,8 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     close: (how = 'orderly') => end(how),
   }
   stack.save()
+  // Not before everything stands and is written down: an interrupted start leaves nothing behind.
+  if (stays) for (const part of parts) part.release()
   return stack
 }
 
