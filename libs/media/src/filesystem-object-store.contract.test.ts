@@ -54,7 +54,7 @@ describe('filesystem adapter', () => {
   test('an address that is no folder is refused at once', () => {
     const wrong = expect.objectContaining({ reason: 'OBJECTS_ADDRESS_INVALID' }) as Error
     expect(() => openObjectStore({})).toThrow(wrong)
-    expect(() => openObjectStore({ KEEPSAKE_OBJECTS: 's3://bucket' })).toThrow(wrong)
+    expect(() => openObjectStore({ KEEPSAKE_OBJECTS: 'ftp://bucket' })).toThrow(wrong)
     const store = openObjectStore({ KEEPSAKE_OBJECTS: 'file:///nowhere' })
     expect(() => store.signedUrl('a', { method: 'GET', expiresInS: 1 })).toThrow('KEEPSAKE_OBJECTS_URL_KEY')
   })

@@ -19,12 +19,14 @@ import { dirname, join } from 'node:path'
 import { Readable } from 'node:stream'
 import { KeepsakeError } from '@keepsake/rpc'
 import { mediaError } from './errors.js'
+import { requireFits } from './put-limits.js'
 import { requireObjectKey, requirePrefix } from './object-key.js'
 import type {
   ByteRange,
   ComposeOptions,
   GetOptions,
   ObjectEntry,
+  ObjectPart,
   ObjectStat,
   ObjectStore,
   PutOptions,
@@ -94,20 +96,29 @@ export class FilesystemObjectStore implements ObjectStore {
     }
   }
 
-  async compose(parts: readonly string[], target: string, options: ComposeOptions): Promise<StoredObject> {
+  async compose(
+    parts: readonly (string | ObjectPart)[],
+    target: string,
+    options: ComposeOptions,
+  ): Promise<StoredObject> {
     requireObjectKey(target)
-    const paths = parts.map(part => this.path(requireObjectKey(part)))
-    for (const [i, path] of paths.entries()) {
-      await access(path, constants.R_OK).catch((error: unknown) => {
-        throw isMissing(error)
-          ? mediaError('OBJECT_NOT_FOUND', { details: { key: parts[i] ?? '' } })
-          : readFailure(error)
+    const whole = parts.map(part => (typeof part === 'string' ? { key: part } : part))
+    for (const { key, size } of whole) {
+      const found = await stat(this.path(requireObjectKey(key))).catch((error: unknown) => {
+        throw isMissing(error) ? mediaError('OBJECT_NOT_FOUND', { details: { key } }) : readFailure(error)
       })
+      if (size !== undefined && found.size < size) throw mediaError('RANGE_INVALID', { details: { key } })
     }
+    const { signal } = options
+    const read = (part: ObjectPart) =>
+      readFileRange(this.path(part.key), {
+        ...(part.size === undefined ? {} : { range: { start: 0, end: part.size - 1 } }),
+        ...(signal ? { signal } : {}),
+      })
     async function* bytes(): AsyncIterable<Uint8Array> {
-      for (const path of paths) yield* readFileRange(path, options.signal ? { signal: options.signal } : {})
+      for (const part of whole) if (part.size !== 0) yield* read(part)
     }
-    return this.write(target, bytes(), options)
+    return this.write(target, bytes(), { contentType: options.contentType, ...(signal ? { signal } : {}) })
   }
 
   async remove(key: string): Promise<boolean> {
@@ -238,9 +249,7 @@ async function writeFlushed(
       options.signal?.throwIfAborted()
       const bytes = typeof chunk === 'string' ? Buffer.from(chunk) : (chunk as Uint8Array)
       size += bytes.byteLength
-      if (options.maxBytes !== undefined && size > options.maxBytes) {
-        throw mediaError('OBJECT_TOO_LARGE', { details: { maxBytes: String(options.maxBytes) } })
-      }
+      requireFits(size, options)
       hash.update(bytes)
       await writeChunk(file, bytes)
     }

@@ -3,13 +3,17 @@ export type {
   ComposeOptions,
   GetOptions,
   ObjectEntry,
+  ObjectPart,
   ObjectStat,
   ObjectStore,
   PutOptions,
   SignedUrlOptions,
   StoredObject,
 } from './object-store.js'
-export { openObjectStore } from './open-object-store.js'
+export { objectsPublicOrigin, openObjectStore } from './open-object-store.js'
+export { prepareBucket, type PreparedBucket } from './prepare-bucket.js'
+export { parseS3Address, type S3Address } from './s3-address.js'
+export { S3ObjectStore, type S3ObjectStoreOptions } from './s3-object-store.js'
 export { FilesystemObjectStore, type FilesystemObjectStoreOptions } from './filesystem-object-store.js'
 export { requireObjectKey, requirePrefix } from './object-key.js'
 export { signedUrlPath, signObjectUrl, verifySignedUrl, type SignedRequest } from './signed-url.js'

@@ -29,6 +29,12 @@ export interface PutOptions {
   ifAbsent?: boolean
   /** Most bytes accepted; one more ends in RESOURCE_EXHAUSTED / OBJECT_TOO_LARGE and nothing is stored. */
   maxBytes?: number
+  /**
+   * How many bytes a stream is expected to have (one more ends like `maxBytes`). A store behind a network must be told the length beforehand: with
+   * it the bytes pass straight through, without it they are gathered in memory part by part. The body may end early: such a store then fills
+   * the object up with zeros, while the answer's `size` and `sha256` are those of the body. So read it by that size (`ObjectPart.size`).
+   */
+  announced?: number
   signal?: AbortSignal
 }
 
@@ -43,14 +49,23 @@ export interface GetOptions {
   signal?: AbortSignal
 }
 
+/** An object to join: all of it, or its first `size` bytes. */
+export interface ObjectPart {
+  key: string
+  /** Bytes. */
+  size?: number
+}
+
 export interface ComposeOptions {
   contentType: string
+  /** SHA-256 of the joined bytes in hex, where it is known already: then nothing is read to compute it, and it is what the answer says. */
+  sha256?: string
   signal?: AbortSignal
 }
 
 /** What a signed URL allows. */
 export interface SignedUrlOptions {
-  /** GET also allows HEAD. */
+  /** GET also allows HEAD, except where the URL leads to the store itself (S3). */
   method: 'GET' | 'PUT'
   /** Life in seconds, 1 to 604,800 (a week). A GET may live up to a quarter longer: expiries are rounded so that lists repeat the same URL and browsers cache it. */
   expiresInS: number
@@ -58,8 +73,10 @@ export interface SignedUrlOptions {
   disposition?: string
   /** GET: Content-Type of the answer when it is to differ from the stored one. PUT: the type the body is stored with. */
   contentType?: string
-  /** PUT only: most bytes the body may have. */
+  /** PUT only: most bytes the body may have. S3 cannot be made to check this, so its own URLs refuse it (SIGNED_URL_INVALID). */
   maxBytes?: number
+  /** Makes the URL another one when the bytes under the key were made anew, so that caches fetch them again. */
+  version?: number
 }
 
 /**
@@ -70,7 +87,7 @@ export interface SignedUrlOptions {
  * - an object is there whole or not at all; a failed or aborted put leaves what was there before;
  * - a put that has answered survives a crash of the machine;
  * - errors are KeepsakeErrors: NOT_FOUND / OBJECT_NOT_FOUND, RESOURCE_EXHAUSTED / STORAGE_FULL (retryable),
- *   UNAVAILABLE / STORAGE_READ_ONLY, INVALID_ARGUMENT / OBJECT_KEY_INVALID or RANGE_INVALID.
+ *   UNAVAILABLE / STORAGE_READ_ONLY or STORAGE_FAILED (retryable), INVALID_ARGUMENT / OBJECT_KEY_INVALID or RANGE_INVALID.
  */
 export interface ObjectStore {
   /** Stores the bytes under the key, replacing what was there unless `ifAbsent`. */
@@ -79,8 +96,11 @@ export interface ObjectStore {
   get(key: string, options?: GetOptions): Readable
   /** What is known of an object, or undefined when there is none. */
   stat(key: string): Promise<ObjectStat | undefined>
-  /** Joins the parts in order into a new object. The parts stay. OBJECT_NOT_FOUND names the part that is missing. */
-  compose(parts: readonly string[], target: string, options: ComposeOptions): Promise<StoredObject>
+  /**
+   * Joins the parts in order into a new object, without moving their bytes where the store can do it itself. The parts stay. OBJECT_NOT_FOUND
+   * names the part that is missing; a part shorter than its `size` is RANGE_INVALID.
+   */
+  compose(parts: readonly (string | ObjectPart)[], target: string, options: ComposeOptions): Promise<StoredObject>
   /** Removes an object; says whether there was one. */
   remove(key: string): Promise<boolean>
   /** Removes every object whose key starts with the prefix, which must end in `/`; says how many there were. */

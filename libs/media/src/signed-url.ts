@@ -31,9 +31,7 @@ export function signObjectUrl(
   now: Date = new Date(),
 ): string {
   requireObjectKey(key)
-  if (!(options.expiresInS >= 1 && options.expiresInS <= longestLifeS)) {
-    throw mediaError('SIGNED_URL_INVALID', { message: 'A link may live from one second to a week.' })
-  }
+  requireLife(options.expiresInS)
   const request: SignedRequest = {
     key,
     method: options.method,
@@ -47,6 +45,8 @@ export function signObjectUrl(
   if (request.disposition !== undefined) query.set('disposition', request.disposition)
   if (request.contentType !== undefined) query.set('type', request.contentType)
   query.set('signature', signature(secret, request).toString('base64url'))
+  // Not signed: it says nothing to the server, it only makes another URL of it.
+  if (options.version !== undefined) query.set('v', String(options.version))
   return `${baseUrl.replace(/\/$/, '')}${signedUrlPath}${key}?${query.toString()}`
 }
 
@@ -88,6 +88,13 @@ export function verifySignedUrl(secret: string, method: string, url: string, now
   return request
 }
 
+/** Throws SIGNED_URL_INVALID unless a link may live so many seconds: one to a week. */
+export function requireLife(expiresInS: number): void {
+  if (!(expiresInS >= 1 && expiresInS <= longestLifeS)) {
+    throw mediaError('SIGNED_URL_INVALID', { message: 'A link may live from one second to a week.' })
+  }
+}
+
 function parse(url: string): URL {
   try {
     return new URL(url, 'http://local')
@@ -96,11 +103,14 @@ function parse(url: string): URL {
   }
 }
 
+/** Seconds between the instants that a GET's expiry may fall on. */
+export const expiryGridS = (expiresInS: number): number => Math.max(1, Math.floor(expiresInS / 4))
+
 /** Epoch seconds. GET expiries fall on a grid of a quarter of the life, so that a repeated list carries the same URLs and the browser's cache works. */
 function expiry(options: SignedUrlOptions, now: Date): number {
   const plain = now.getTime() / 1000 + options.expiresInS
   if (options.method !== 'GET') return Math.ceil(plain)
-  const grid = Math.max(1, Math.floor(options.expiresInS / 4))
+  const grid = expiryGridS(options.expiresInS)
   return Math.ceil(plain / grid) * grid
 }
 

@@ -1,0 +1,676 @@
+import { createHash } from 'node:crypto'
+import { createWriteStream } from 'node:fs'
+import { mkdtemp, readdir, rm, stat } from 'node:fs/promises'
+import type { IncomingMessage } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { KeepsakeError } from '@keepsake/rpc'
+import { planParts, type PlannedPart, type Stretch } from './compose-plan.js'
+import { mediaError } from './errors.js'
+import { Gate } from './gate.js'
+import { requireObjectKey, requirePrefix } from './object-key.js'
+import type {
+  ByteRange,
+  ComposeOptions,
+  GetOptions,
+  ObjectEntry,
+  ObjectPart,
+  ObjectStat,
+  ObjectStore,
+  PutOptions,
+  SignedUrlOptions,
+  StoredObject,
+} from './object-store.js'
+import { requireFits } from './put-limits.js'
+import { s3Location, type S3Address } from './s3-address.js'
+import { refusalIn, S3Client, silenceMs, stalled } from './s3-client.js'
+import { isPassing, S3Refusal, storeFailure } from './s3-failure.js'
+import { presignS3Url } from './s3-presign.js'
+import { signObjectUrl } from './signed-url.js'
+
+/** What the S3 adapter needs. */
+export interface S3ObjectStoreOptions {
+  address: S3Address
+  /** Secret of URLs that the gateway serves, at least 16 characters. Without it and without `publicEndpoint`, `signedUrl` fails. */
+  urlKey?: string
+  /** Where browsers reach the store. With it URLs lead there; without it to the gateway, which passes the bytes on. */
+  publicEndpoint?: URL
+}
+
+const mebi = 1024 * 1024
+
+/** The smallest part that S3 takes (but for the last): so much of a body of unknown length is held. */
+const partBytes = 5 * mebi
+
+/** The largest body of one request, and what is copied inside the store at a time: smaller is quicker, because pieces go side by side. S3 allows 5 GiB. */
+const largestPut = 5 * 1024 * mebi
+const largestCopy = 256 * mebi
+
+/** Bodies of unknown length that are gathered at once in this process: each holds up to one part. */
+const mostGathered = 6
+/** Requests at once that one compose or removal makes. */
+const sideBySide = 4
+
+/** How often a broken read goes on where it was. */
+const readTries = 5
+
+/** Left over from a crash when older (ms). */
+const staleMs = 24 * 3600 * 1000
+const scratchPrefix = 'keepsake-object-'
+
+/** Parts of uploads carry it, so that a lifecycle rule can tell what was left over. */
+export const uploadPartTag = { key: 'keepsake', value: 'upload-part' } as const
+const isUploadPart = (key: string) => /^families\/[^/]+\/uploads\//.test(key)
+
+/** A piece of a target that was sent or copied. */
+interface DonePart {
+  number: number
+  etag: string
+}
+
+/**
+ * Objects in a bucket of any S3 store. A put is one request or a multipart upload: the store shows it whole or not at all. The SHA-256 stands in
+ * the metadata (`x-amz-meta-sha256`) of what was whole in memory or whose hash was known beforehand; S3 takes no metadata after the bytes.
+ */
+export class S3ObjectStore implements ObjectStore {
+  readonly #client: S3Client
+  readonly #address: S3Address
+  readonly #gathering = new Gate(mostGathered)
+  #swept = false
+
+  constructor(private readonly options: S3ObjectStoreOptions) {
+    this.#address = options.address
+    this.#client = new S3Client(options.address)
+  }
+
+  /** Lets go of the connections that are kept for the next request. */
+  close(): void {
+    this.#client.close()
+  }
+
+  async put(key: string, body: Readable | Uint8Array, options: PutOptions): Promise<StoredObject> {
+    requireObjectKey(key)
+    return this.#writing(async () => {
+      if (body instanceof Uint8Array) {
+        requireFits(body.byteLength, options)
+        if (body.byteLength <= 64 * mebi) return this.#putBuffer(key, asBuffer(body), options)
+        return this.#putGathered(key, slices(body), options)
+      }
+      const { announced } = options
+      if (announced === undefined || announced > largestPut || announced === 0) {
+        return this.#putGathered(key, body, options)
+      }
+      return this.#client.putStream(this.#name(key), body, {
+        announced,
+        headers: this.#headers(key, options),
+        ...(options.maxBytes === undefined ? {} : { maxBytes: options.maxBytes }),
+        ...(options.signal ? { signal: options.signal } : {}),
+      })
+    })
+  }
+
+  get(key: string, options: GetOptions = {}): Readable {
+    requireObjectKey(key)
+    // A reader that goes away must not wait for the next bytes to arrive.
+    const left = new AbortController()
+    const signal = options.signal ? AbortSignal.any([options.signal, left.signal]) : left.signal
+    const chunks = this.#read(key, options.range, signal)
+    const stream = Readable.from(chunks, { objectMode: false, highWaterMark: 256 * 1024 })
+    stream.once('close', () => left.abort())
+    return stream
+  }
+
+  async stat(key: string): Promise<ObjectStat | undefined> {
+    const found = await this.#stat(requireObjectKey(key))
+    return found && { size: found.size, contentType: found.contentType, etag: found.etag, modifiedAt: found.modifiedAt }
+  }
+
+  async compose(
+    parts: readonly (string | ObjectPart)[],
+    target: string,
+    options: ComposeOptions,
+  ): Promise<StoredObject> {
+    requireObjectKey(target)
+    const named = parts.map(part => (typeof part === 'string' ? { key: part } : part))
+    for (const { key } of named) requireObjectKey(key)
+    const { signal } = options
+    return this.#writing(async () => {
+      const sources = await inParallel(named, sideBySide * 2, async part => {
+        signal?.throwIfAborted()
+        const found = await this.#stat(part.key)
+        if (!found) throw mediaError('OBJECT_NOT_FOUND', { details: { key: part.key } })
+        if (part.size !== undefined && found.size < part.size) {
+          throw mediaError('RANGE_INVALID', { details: { key: part.key } })
+        }
+        return { key: part.key, size: part.size ?? found.size, whole: found.size, sha256: found.sha256 }
+      })
+      const size = sources.reduce((sum, source) => sum + source.size, 0)
+      const [first] = sources
+      if (sources.length === 1 && first && first.size === first.whole && size > 0 && size <= largestCopy) {
+        const sha256 = options.sha256 ?? first.sha256 ?? (await this.#hash([first], signal))
+        await this.#copy(first.key, target, { ...options, sha256 })
+        return { size, sha256 }
+      }
+      if (size < partBytes) {
+        const bytes = await this.#gather(wholly(sources), signal)
+        return this.#putBuffer(target, bytes, options)
+      }
+      const stop = new AbortController()
+      const both = signal ? AbortSignal.any([signal, stop.signal]) : stop.signal
+      const hashing = options.sha256 === undefined ? this.#hash(sources, both) : Promise.resolve(options.sha256)
+      // The hash of known bytes can be told to the store before it has them; another one is known only when it is too late.
+      const joining = this.#join(sources, size, target, options, both)
+      try {
+        const [sha256] = await Promise.all([hashing, joining])
+        return { size, sha256 }
+      } catch (error) {
+        stop.abort()
+        await Promise.allSettled([hashing, joining])
+        throw error
+      }
+    })
+  }
+
+  async remove(key: string): Promise<boolean> {
+    requireObjectKey(key)
+    return this.#writing(async () => {
+      if ((await this.#stat(key)) === undefined) return false
+      await this.#client.attempt(() => this.#client.removeObject(this.#address.bucket, this.#name(key)))
+      return true
+    })
+  }
+
+  async removePrefix(prefix: string): Promise<number> {
+    requirePrefix(prefix, false)
+    return this.#writing(async () => {
+      let removed = 0
+      for await (const page of this.#pages(prefix)) {
+        const names = page.map(entry => this.#name(entry.key))
+        const answers = await this.#client.attempt(() => this.#client.removeObjects(this.#address.bucket, names))
+        const failed = answers.find(answer => answer?.Error)?.Error
+        if (failed) throw new S3Refusal(0, String(failed.Code ?? ''), String(failed.Message ?? ''))
+        removed += names.length
+      }
+      return removed
+    })
+  }
+
+  async *list(prefix: string): AsyncIterable<ObjectEntry> {
+    requirePrefix(prefix, true)
+    for await (const page of this.#pages(prefix)) yield* page
+  }
+
+  signedUrl(key: string, options: SignedUrlOptions): string {
+    const { address, publicEndpoint, urlKey } = this.options
+    if (publicEndpoint) return presignS3Url(address, publicEndpoint, key, options)
+    if (urlKey === undefined || urlKey.length < 16) {
+      throw new KeepsakeError({
+        code: 'FAILED_PRECONDITION',
+        reason: 'OBJECTS_URL_KEY_MISSING',
+        message: 'Signed links need KEEPSAKE_OBJECTS_URL_KEY, a secret of at least 16 characters.',
+      })
+    }
+    return signObjectUrl(urlKey, '', key, options)
+  }
+
+  async withFile<T>(key: string, fn: (path: string) => Promise<T>, options: { signal?: AbortSignal } = {}): Promise<T> {
+    requireObjectKey(key)
+    options.signal?.throwIfAborted()
+    await this.#sweep()
+    const folder = await mkdtemp(join(tmpdir(), scratchPrefix))
+    try {
+      const path = join(folder, 'object')
+      await pipeline(this.get(key, options), createWriteStream(path, { mode: 0o600 })).catch((error: unknown) => {
+        throw isScratchFull(error) ? mediaError('STORAGE_FULL', { cause: error }) : storeFailure(error, false)
+      })
+      return await fn(path)
+    } finally {
+      await rm(folder, { recursive: true, force: true })
+    }
+  }
+
+  // --- names and headers
+
+  #name(key: string): string {
+    const { prefix } = this.#address
+    return prefix === '' ? key : `${prefix}/${key}`
+  }
+
+  #headers(key: string, options: { contentType: string; ifAbsent?: boolean }, sha256?: string): Record<string, string> {
+    return {
+      'content-type': options.contentType,
+      ...(options.ifAbsent === true ? { 'if-none-match': '*' } : {}),
+      ...(sha256 === undefined ? {} : { 'x-amz-meta-sha256': sha256 }),
+      ...this.#tags(key),
+    }
+  }
+
+  #tags(key: string): Record<string, string> {
+    return this.#address.tags && isUploadPart(key)
+      ? { 'x-amz-tagging': `${uploadPartTag.key}=${uploadPartTag.value}` }
+      : {}
+  }
+
+  /** As the value of x-amz-copy-source. */
+  #source(key: string): string {
+    const { path } = s3Location({ ...this.#address, style: 'path' }, this.#address.endpoint, key)
+    return path
+  }
+
+  // --- reading
+
+  async #stat(key: string): Promise<(ObjectStat & { sha256: string | undefined }) | undefined> {
+    try {
+      const found = await this.#client.attempt(() => this.#client.statObject(this.#address.bucket, this.#name(key)))
+      const { 'content-type': contentType, sha256 } = found.metaData as Record<string, string | undefined>
+      return {
+        size: found.size,
+        contentType: contentType ?? 'application/octet-stream',
+        etag: found.etag,
+        modifiedAt: found.lastModified,
+        sha256: sha256 !== undefined && /^[0-9a-f]{64}$/.test(sha256) ? sha256 : undefined,
+      }
+    } catch (error) {
+      const failure = storeFailure(error, false)
+      if (KeepsakeError.is(failure) && failure.reason === 'OBJECT_NOT_FOUND') return undefined
+      throw failure
+    }
+  }
+
+  /** Reads on where a connection broke, as long as the object is the same. */
+  async *#read(key: string, range: ByteRange | undefined, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+    let at = range?.start ?? 0
+    const last = range?.end
+    const wrong = !Number.isSafeInteger(at) || at < 0 || (last !== undefined && !(last >= at))
+    if (wrong) throw mediaError('RANGE_INVALID')
+    let until: number | undefined
+    let etag: string | undefined
+    for (let left = readTries; ;) {
+      try {
+        const response = await this.#open(
+          key,
+          range !== undefined || at > 0 ? { from: at, to: last } : undefined,
+          etag,
+          signal,
+        )
+        etag ??= response.headers.etag
+        until ??= at + Number(response.headers['content-length'])
+        for await (const chunk of chunksOf(response)) {
+          at += chunk.byteLength
+          left = readTries
+          yield chunk
+        }
+        if (at >= until) return
+        throw stalled()
+      } catch (error) {
+        signal.throwIfAborted()
+        // Once bytes were handed out, an object that is another one now cannot be gone on with.
+        if (--left <= 0 || !isPassing(error)) throw storeFailure(error, false)
+      }
+    }
+  }
+
+  #open(
+    key: string,
+    range: { from: number; to: number | undefined } | undefined,
+    etag: string | undefined,
+    signal: AbortSignal,
+  ): Promise<IncomingMessage> {
+    return this.#client.attempt(
+      () =>
+        this.#client.makeRequestAsync(
+          {
+            method: 'GET',
+            bucketName: this.#address.bucket,
+            objectName: this.#name(key),
+            headers: {
+              ...(range && { range: `bytes=${range.from}-${range.to ?? ''}` }),
+              ...(etag !== undefined && { 'if-match': etag }),
+            },
+          },
+          '',
+          [200, 206],
+        ),
+      { signal, streamed: true },
+    )
+  }
+
+  async *#pages(prefix: string): AsyncGenerator<ObjectEntry[]> {
+    const { bucket, prefix: own } = this.#address
+    const from = own === '' ? prefix : `${own}/${prefix}`
+    const skip = own === '' ? 0 : own.length + 1
+    try {
+      for (let token = ''; ;) {
+        const after = token
+        const page = await this.#client.attempt(() =>
+          this.#client.listObjectsV2Query(bucket, from, after, '', 1000, ''),
+        )
+        yield (page.objects as { name?: string; size: number; lastModified?: Date }[]).flatMap(
+          ({ name, size, lastModified }) =>
+            name === undefined || name.endsWith('/')
+              ? []
+              : [{ key: name.slice(skip), size, modifiedAt: lastModified ?? new Date(0) }],
+        )
+        if (!page.isTruncated || page.nextContinuationToken === '') return
+        token = page.nextContinuationToken
+      }
+    } catch (error) {
+      throw storeFailure(error, false)
+    }
+  }
+
+  async #hash(sources: readonly { key: string; size: number }[], signal: AbortSignal | undefined): Promise<string> {
+    const hash = createHash('sha256')
+    for await (const chunk of this.#bytes(wholly(sources), signal)) hash.update(chunk)
+    return hash.digest('hex')
+  }
+
+  async *#bytes(stretches: Iterable<KeyStretch>, signal: AbortSignal | undefined): AsyncGenerator<Uint8Array> {
+    for (const { key, from, to } of stretches) {
+      yield* this.get(key, {
+        range: { start: from, end: to },
+        ...(signal ? { signal } : {}),
+      }) as AsyncIterable<Uint8Array>
+    }
+  }
+
+  async #gather(stretches: Iterable<KeyStretch>, signal: AbortSignal | undefined): Promise<Buffer> {
+    const chunks: Uint8Array[] = []
+    for await (const chunk of this.#bytes(stretches, signal)) chunks.push(chunk)
+    return Buffer.concat(chunks)
+  }
+
+  // --- writing
+
+  async #writing<T>(fn: () => Promise<T>): Promise<T> {
+    try {
+      return await fn()
+    } catch (error) {
+      throw storeFailure(error, true)
+    }
+  }
+
+  async #putBuffer(
+    key: string,
+    bytes: Buffer,
+    options: Pick<PutOptions, 'contentType' | 'ifAbsent' | 'signal'>,
+  ): Promise<StoredObject> {
+    const sha256 = createHash('sha256').update(bytes).digest('hex')
+    const headers = this.#headers(key, options, sha256)
+    const { bucket: bucketName } = this.#address
+    await this.#client.attempt(
+      () =>
+        this.#client.makeRequestAsyncOmit({ method: 'PUT', bucketName, objectName: this.#name(key), headers }, bytes),
+      // Tried again after an answer that was lost, ifAbsent would find its own bytes.
+      { signal: options.signal, ...(options.ifAbsent === true ? { tries: 1 } : {}) },
+    )
+    return { size: bytes.byteLength, sha256 }
+  }
+
+  /** A body of unknown length: one request when it is small, a multipart upload otherwise. */
+  async #putGathered(
+    key: string,
+    body: AsyncIterable<unknown> | Iterable<Uint8Array>,
+    options: PutOptions,
+  ): Promise<StoredObject> {
+    const hash = createHash('sha256')
+    let size = 0
+    let chunks: Uint8Array[] = []
+    let held = 0
+    let target: MultipartTarget | undefined
+    let leave: (() => void) | undefined
+    const { signal } = options
+    try {
+      for await (const chunk of body) {
+        signal?.throwIfAborted()
+        const bytes = typeof chunk === 'string' ? Buffer.from(chunk) : (chunk as Uint8Array)
+        size += bytes.byteLength
+        requireFits(size, options)
+        hash.update(bytes)
+        // Small bodies pass; what grows waits for its turn to hold so much memory.
+        if (held + bytes.byteLength > partBytes / 10) leave ??= await this.#gathering.enter(signal)
+        chunks.push(bytes)
+        held += bytes.byteLength
+        if (held < partBytes) continue
+        target ??= await this.#begin(key, options)
+        await target.send(Buffer.concat(chunks))
+        chunks = []
+        held = 0
+      }
+      signal?.throwIfAborted()
+      const rest = Buffer.concat(chunks)
+      if (!target) return await this.#putBuffer(key, rest, options)
+      if (rest.byteLength > 0) await target.send(rest)
+      await target.complete(options.ifAbsent === true)
+      return { size, sha256: hash.digest('hex') }
+    } catch (error) {
+      await target?.abort()
+      throw error
+    } finally {
+      leave?.()
+    }
+  }
+
+  /** CopyObject inside the store, with metadata of its own. */
+  async #copy(from: string, to: string, options: ComposeOptions & { sha256: string }): Promise<void> {
+    const headers = {
+      ...this.#headers(to, options, options.sha256),
+      'x-amz-copy-source': this.#source(from),
+      'x-amz-metadata-directive': 'REPLACE',
+      'x-amz-tagging-directive': 'REPLACE',
+    }
+    await this.#client.attempt(
+      async () => {
+        const response = await this.#client.makeRequestAsync({
+          method: 'PUT',
+          bucketName: this.#address.bucket,
+          objectName: this.#name(to),
+          headers,
+        })
+        await requireResult(response)
+      },
+      { signal: options.signal },
+    )
+  }
+
+  /** Makes the target of its sources: what is large is copied inside the store. */
+  async #join(
+    sources: readonly { key: string; size: number }[],
+    size: number,
+    to: string,
+    options: ComposeOptions,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const plan = planParts(
+      sources.map(source => source.size),
+      { smallest: partBytes, largest: largestCopy },
+    )
+    const target = await this.#begin(to, { ...options, signal }, options.sha256)
+    const named = ({ source, from, to: end }: Stretch): KeyStretch => ({
+      key: sources[source]?.key ?? '',
+      from,
+      to: end,
+    })
+    const put = async (part: PlannedPart, i: number) => {
+      if (part.kind === 'copy') {
+        const { key, from, to: end } = named(part.stretch)
+        return target.copy(i + 1, this.#source(key), from, end)
+      }
+      const leave = await this.#gathering.enter(signal)
+      try {
+        return await target.send(await this.#gather(part.stretches.map(named), signal), i + 1)
+      } finally {
+        leave()
+      }
+    }
+    try {
+      await inParallel(plan, sideBySide, put)
+      await target.complete(false)
+    } catch (error) {
+      await target.abort()
+      throw error
+    }
+  }
+
+  async #begin(
+    key: string,
+    options: Pick<PutOptions, 'contentType' | 'signal'>,
+    sha256?: string,
+  ): Promise<MultipartTarget> {
+    const { bucket } = this.#address
+    const name = this.#name(key)
+    const headers = this.#headers(key, { contentType: options.contentType }, sha256)
+    const id = await this.#client.attempt(() => this.#client.initiateNewMultipartUpload(bucket, name, headers), {
+      signal: options.signal,
+    })
+    return new MultipartTarget(this.#client, bucket, name, id, options.signal)
+  }
+
+  /** Once per process: the copies that a crash left. */
+  async #sweep(): Promise<void> {
+    if (this.#swept) return
+    this.#swept = true
+    await sweepScratch(tmpdir(), Date.now() - staleMs)
+  }
+}
+
+type KeyStretch = { key: string; from: number; to: number }
+
+/** A multipart upload while it goes on. */
+class MultipartTarget {
+  readonly #done: DonePart[] = []
+
+  constructor(
+    private readonly client: S3Client,
+    private readonly bucket: string,
+    private readonly name: string,
+    private readonly id: string,
+    private readonly signal: AbortSignal | undefined,
+  ) {}
+
+  async send(bytes: Buffer, number = this.#done.length + 1): Promise<void> {
+    await this.#part(number, {}, bytes)
+  }
+
+  async copy(number: number, source: string, from: number, to: number): Promise<void> {
+    await this.#part(number, { 'x-amz-copy-source': source, 'x-amz-copy-source-range': `bytes=${from}-${to}` }, '')
+  }
+
+  async #part(partNumber: number, headers: Record<string, string>, bytes: Buffer | ''): Promise<void> {
+    const config = {
+      bucketName: this.bucket,
+      objectName: this.name,
+      uploadID: encodeURIComponent(this.id),
+      partNumber,
+      headers,
+    }
+    const { etag } = await this.client.attempt(() => this.client.uploadPart(config, bytes), { signal: this.signal })
+    // A copy that fails late answers 200 and says so in its body.
+    if (etag === '') throw new S3Refusal(500, 'InternalError', 'a part came without its entity tag')
+    this.#done.push({ number: partNumber, etag })
+  }
+
+  async complete(ifAbsent: boolean): Promise<void> {
+    const parts = [...this.#done].sort((a, b) => a.number - b.number)
+    const list = parts.map(part => `<Part><PartNumber>${part.number}</PartNumber><ETag>${part.etag}</ETag></Part>`)
+    const body = `<CompleteMultipartUpload xmlns="http://s3.amazonaws.com/doc/2006-03-01/">${list.join('')}</CompleteMultipartUpload>`
+    await this.client.attempt(
+      async () => {
+        const response = await this.client.makeRequestAsync(
+          {
+            method: 'POST',
+            bucketName: this.bucket,
+            objectName: this.name,
+            query: `uploadId=${encodeURIComponent(this.id)}`,
+            headers: ifAbsent ? { 'if-none-match': '*' } : {},
+          },
+          Buffer.from(body),
+        )
+        await requireResult(response)
+      },
+      // Completing twice fails the second time; the caller starts over with all of it.
+      { signal: this.signal, tries: 1 },
+    )
+  }
+
+  /** Gives up: what was sent goes at once, or else by the bucket's rule. */
+  async abort(): Promise<void> {
+    const { bucket, name, id } = this
+    await this.client
+      .attempt(() => this.client.abortMultipartUpload(bucket, name, encodeURIComponent(id)), { tries: 2 })
+      .catch(() => undefined)
+  }
+}
+
+/** Copying and completing may fail after the status was sent. */
+async function requireResult(response: IncomingMessage): Promise<void> {
+  const chunks: Buffer[] = []
+  for await (const chunk of response) chunks.push(chunk as Buffer)
+  const text = Buffer.concat(chunks).toString('utf8')
+  if (/<Error>/.test(text)) throw refusalIn(500, text)
+}
+
+/** The bytes of an answer as they come; a server that falls silent while somebody wants more is an error. */
+async function* chunksOf(response: IncomingMessage): AsyncGenerator<Uint8Array> {
+  const chunks = response[Symbol.asyncIterator]() as AsyncIterator<Buffer>
+  try {
+    for (;;) {
+      const timer = setTimeout(() => response.destroy(stalled()), silenceMs)
+      try {
+        const next = await chunks.next()
+        if (next.done === true) return
+        yield next.value
+      } finally {
+        clearTimeout(timer)
+      }
+    }
+  } finally {
+    response.destroy()
+  }
+}
+
+const wholly = (sources: readonly { key: string; size: number }[]): KeyStretch[] =>
+  sources.flatMap(({ key, size }) => (size === 0 ? [] : [{ key, from: 0, to: size - 1 }]))
+
+const asBuffer = (bytes: Uint8Array) => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+
+function* slices(bytes: Uint8Array): Iterable<Uint8Array> {
+  for (let at = 0; at < bytes.byteLength; at += mebi) yield bytes.subarray(at, at + mebi)
+}
+
+/** Maps with at most so many under way; the first failure ends it after those under way have ended. */
+async function inParallel<T, R>(
+  items: readonly T[],
+  most: number,
+  fn: (item: T, i: number) => Promise<R>,
+): Promise<R[]> {
+  const results: R[] = []
+  const failures: unknown[] = []
+  let next = 0
+  const worker = async () => {
+    for (let i = next++; i < items.length && failures.length === 0; i = next++) {
+      try {
+        results[i] = await fn(items[i] as T, i)
+      } catch (error) {
+        failures.push(error)
+      }
+    }
+  }
+  await Promise.all(Array.from({ length: Math.min(most, items.length) }, worker))
+  if (failures.length > 0) throw failures[0]
+  return results
+}
+
+const isScratchFull = (error: unknown) =>
+  error instanceof Error && 'code' in error && ['ENOSPC', 'EDQUOT'].includes(String(error.code))
+
+async function sweepScratch(folder: string, beforeMs: number): Promise<void> {
+  for (const name of await readdir(folder).catch(() => [])) {
+    if (!name.startsWith(scratchPrefix)) continue
+    const path = join(folder, name)
+    const found = await stat(path).catch(() => undefined)
+    if (found && found.mtimeMs < beforeMs) await rm(path, { recursive: true, force: true }).catch(() => undefined)
+  }
+}
