@@ -112,6 +112,27 @@ describe('audience', () => {
     expect((await feed(grandma, later)).changes).toEqual([])
   })
 
+  test('who leaves a group is told what is gone for her, who joins one what is there, each on all devices', async () => {
+    const { group, parent, uncle } = world
+    const aunt: MemberCaller = { ...uncle, memberId: randomUUID(), groupIds: [group] }
+    const id = await world.add({ audience: JSON.stringify({ kind: 'groups', ids: [group] }) })
+    const own = await world.add({
+      audience: JSON.stringify({ kind: 'groups', ids: [group] }),
+      uploadedByMemberId: aunt.memberId,
+    })
+    const [aunts, uncles] = [(await feed(aunt)).nextCursor, (await feed(uncle)).nextCursor]
+    const gone: MemberCaller = { ...aunt, groupIds: [] }
+    const told = (await feed(gone, aunts)).changes
+    expect(told).toContainEqual(expect.objectContaining({ kind: 'media', id, op: 'delete' }))
+    expect(told.filter(c => c.id === own)).toEqual([]) // what she uploaded she sees all the same
+    expect((await feed(gone, aunts)).changes).toEqual(told) // her second device
+    expect((await feed(uncle, uncles)).changes).toEqual([])
+    const later = (await feed(gone, aunts)).nextCursor
+    expect((await feed(gone, later)).changes).toEqual([])
+    expect((await feed(aunt, later)).changes).toContainEqual(expect.objectContaining({ id, op: 'put' }))
+    expect((await feed(parent, uncles)).changes.filter(c => c.id === id && c.op === 'delete')).toEqual([])
+  })
+
   test('only a parent or the uploader changes it, and nonsense is refused', async () => {
     const { uncle, grandma, parent } = world
     const id = await world.add({ uploadedByMemberId: uncle.memberId })

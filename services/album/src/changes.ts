@@ -1,6 +1,7 @@
 import { sql, type FamilyTx } from '@keepsake/db'
 import type { ListChangesResponse } from '@keepsake/proto/album/v1'
 import { decodeCursor, encodeCursor, isCount, pageSize } from './cursor.js'
+import { bump, lockFamily } from './version.js'
 import { visibleTo, type Viewer } from './viewer.js'
 
 /** What the feed speaks of. */
@@ -60,8 +61,40 @@ const nextOrdinal = (tx: FamilyTx, version: number) =>
   sql`select coalesce(max(ordinal), 0) from album.changes where family_id = ${tx.familyId} and version = ${version}`
 
 /**
+ * Notes what a reader sees less, or more, since he last read the feed because his groups or his role changed: for him alone, and once for all
+ * his devices. A first reading notes nothing: it begins with what he sees.
+ */
+async function noteNewEyes(tx: FamilyTx, viewer: Viewer): Promise<void> {
+  const { memberId, parent } = viewer
+  if (memberId === undefined) return
+  const groupIds = [...viewer.groupIds].sort()
+  const known = sql`
+    select parent, group_ids from album.feed_readers where family_id = ${tx.familyId} and member_id = ${memberId}`
+  const same = (was: { parent: boolean; groupIds: string[] } | undefined) =>
+    was !== undefined && was.parent === parent && was.groupIds.join() === groupIds.join()
+  if (same(await tx.maybe<{ parent: boolean; groupIds: string[] }>(known))) return
+  await lockFamily(tx)
+  const was = await tx.maybe<{ parent: boolean; groupIds: string[] }>(known)
+  if (same(was)) return
+  await tx.changed(sql`
+    insert into album.feed_readers (family_id, member_id, parent, group_ids)
+    values (${tx.familyId}, ${memberId}, ${parent}, ${groupIds}::uuid[])
+    on conflict (family_id, member_id) do update set parent = excluded.parent, group_ids = excluded.group_ids`)
+  if (was === undefined) return
+  const before = visibleTo({ memberId, ...was })
+  const now = visibleTo(viewer)
+  const version = await bump(tx)
+  await tx.changed(sql`
+    insert into album.changes (family_id, version, ordinal, kind, id, op, media_id, audience_kind, audience_ids, uploaded_by)
+    select m.family_id, ${version}, row_number() over (order by m.id), 'media', m.id, case when ${now} then 'put' else 'delete' end, m.id,
+           'members', ${[memberId]}::uuid[], null
+    from album.media m
+    where m.family_id = ${tx.familyId} and m.trashed_at is null and (${before} is true) <> (${now} is true)`) // unknown uploaders make it null
+}
+
+/**
  * The feed after a cursor, oldest first. A put is shown while its item can be seen; a deletion to those who could see the item before and
- * cannot now. The cursor is answered at the end too: a sync client comes back with it.
+ * cannot now, also because they left a group. The cursor is answered at the end too: a sync client comes back with it.
  */
 export async function listChanges(
   tx: FamilyTx,
@@ -71,6 +104,7 @@ export async function listChanges(
 ): Promise<ListChangesResponse> {
   const [version = 0, ordinal = 0] = decodeCursor(cursor, [isCount, isCount]) ?? []
   const size = pageSize(limit, 200, 1_000)
+  await noteNewEyes(tx, viewer)
   const rows = await tx.many<{ kind: string; id: string; version: number; ordinal: number; op: string }>(sql`
     select c.kind, c.id, c.version, c.ordinal, c.op
     from album.changes c

@@ -110,6 +110,7 @@ export async function forgetFamily(tx: FamilyTx): Promise<void> {
     sql`delete from album.children where family_id = ${tx.familyId}`,
     sql`delete from album.changes where family_id = ${tx.familyId}`,
     sql`delete from album.idempotency where family_id = ${tx.familyId}`,
+    sql`delete from album.feed_readers where family_id = ${tx.familyId}`,
     sql`delete from album.families where family_id = ${tx.familyId}`,
   ])
     await tx.changed(remove)
