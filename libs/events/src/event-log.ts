@@ -1,5 +1,12 @@
 import type { AnyTopic } from './topic.js'
 
+/** Where an event stands on Kafka. */
+export interface Origin {
+  readonly topic: string
+  readonly partition: number
+  readonly offset: number
+}
+
 /** An event as the log keeps it. */
 export interface StoredEvent {
   readonly eventId: string
@@ -14,6 +21,8 @@ export interface StoredEvent {
   /** Where in the log it stands, for dead letters: transaction and position. */
   readonly txid: string
   readonly position: number
+  /** Where it came from on Kafka; nothing where the outbox itself is the log. */
+  readonly origin?: Origin | null | undefined
 }
 
 /** One topic that a group takes in. */
@@ -77,6 +86,10 @@ export interface DeadLetter {
   cause: { code: string; reason: string; message: string }
   createdAt: Date
   deadAt: Date
+  /** Where it came from on Kafka. */
+  origin?: Origin | undefined
+  /** The trace of who published it. */
+  traceId?: string | undefined
 }
 
 /** Which events an operator means. Every field narrows. */
@@ -90,12 +103,20 @@ export interface EventFilter {
   readonly until?: Date | undefined
 }
 
+/** A service's events on their way from its outbox to the readers. */
+export interface Relay {
+  /** Stops after what is under way; another process of the service goes on. */
+  close(): Promise<void>
+}
+
 /**
  * The port: a log of events that delivers after commit, at least once, in order per topic and key. Adapters pass `eventLogContract`.
  */
 export interface EventLog {
   /** Begins to take events in for a group. Several processes may do so for the same group: they share the partitions. */
   subscribe(options: ConsumerOptions): Promise<Consumer>
+  /** Carries the topics that `owner` publishes from the outbox to where readers find them. Every process of the owner does; one at a time works. */
+  carry(owner: string): Promise<Relay>
   /** Events of a family that a group has not yet taken in, waiting ones included, given-up ones not. */
   pending(group: string, familyId: string, topics?: readonly AnyTopic[]): Promise<number>
   deadLetters(group: string, filter?: EventFilter): Promise<DeadLetter[]>

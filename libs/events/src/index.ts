@@ -6,12 +6,22 @@ export {
   type DeadLetter,
   type EventFilter,
   type EventLog,
+  type Origin,
+  type Relay,
   type RetryPolicy,
   type StoredEvent,
   type Subscription,
 } from './event-log.js'
 export { failureOf, UndecodableError } from './failure.js'
+export type { KafkaAddress } from './kafka-client.js'
+export type { KafkaTuning } from './kafka-consumer.js'
+export { KafkaLog } from './kafka-log.js'
+export { KafkaNames } from './kafka-names.js'
+export { ensureTopics, planTopics, type TopicPlan, type WantedTopics } from './kafka-topics.js'
+export { makeTopics } from './make-topics.js'
 export { eventTransport, OnEvent, OnEventWork, type WorkOptions } from './on-event.js'
+export { eventsConfig, kafkaAddress, openEventLog } from './open-event-log.js'
+export type { RelayTuning } from './outbox-relay.js'
 export { PostgresLog } from './postgres-log.js'
 export type { PostgresTuning } from './postgres-consumer.js'
 export { publish } from './publish.js'

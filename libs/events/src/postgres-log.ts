@@ -1,6 +1,7 @@
 import type { Db } from '@keepsake/db'
 import { sql } from '@keepsake/db'
-import type { Consumer, ConsumerOptions, DeadLetter, EventFilter, EventLog } from './event-log.js'
+import { deadLettersOf, matches, pendingOf, pruneBooks } from './event-books.js'
+import type { Consumer, ConsumerOptions, DeadLetter, EventFilter, EventLog, Relay } from './event-log.js'
 import { PostgresConsumer, type PostgresTuning } from './postgres-consumer.js'
 import type { AnyTopic } from './topic.js'
 
@@ -24,35 +25,17 @@ export class PostgresLog implements EventLog {
     return consumer
   }
 
-  async pending(group: string, familyId: string, topics?: readonly AnyTopic[]): Promise<number> {
-    const names = topics?.map(topic => topic.name)
-    const of =
-      names === undefined
-        ? sql`select distinct topic from events.cursors where grp = ${group}`
-        : sql`select unnest(${names}::text[])`
-    const { count } = await this.#db.family(familyId, tx =>
-      tx.one<{ count: number }>(sql`
-        select (
-          select count(*) from (${of}) as t (topic)
-          cross join generate_series(0, 63) as p (partition)
-          left join events.cursors c on c.grp = ${group} and c.topic = t.topic and c.partition = p.partition
-          join events.outbox o on o.topic = t.topic and o.partition = p.partition
-            and (o.txid, o.position) > (coalesce(c.txid, '0'), coalesce(c.position, 0))
-          where o.family_id = ${familyId}
-            and not exists (select 1 from events.inbox i where i.grp = ${group} and i.event_id = o.event_id)
-            and not exists (select 1 from events.parked k where k.grp = ${group} and k.event_id = o.event_id)
-            and not exists (select 1 from events.dead_letters d where d.grp = ${group} and d.event_id = o.event_id)
-        ) + (select count(*) from events.parked where grp = ${group} and family_id = ${familyId}) as count`),
-    )
-    return count
+  /** The outbox itself is what readers read: there is nothing to carry. */
+  async carry(): Promise<Relay> {
+    return { close: async () => undefined }
   }
 
-  async deadLetters(group: string, filter: EventFilter = {}): Promise<DeadLetter[]> {
-    return this.#db.system(`list dead letters of ${group}`, tx =>
-      tx.many<DeadLetter>(sql`
-        select grp as group, event_id, topic, key, family_id, attempts, cause, created_at, dead_at
-        from events.dead_letters where grp = ${group} and ${matches(filter, true)} order by dead_at, event_id`),
-    )
+  pending(group: string, familyId: string, topics?: readonly AnyTopic[]): Promise<number> {
+    return pendingOf(this.#db, group, familyId, topics)
+  }
+
+  deadLetters(group: string, filter: EventFilter = {}): Promise<DeadLetter[]> {
+    return deadLettersOf(this.#db, group, filter)
   }
 
   async replay(group: string, filter: EventFilter & { from?: 'dead' | 'log' }): Promise<number> {
@@ -74,22 +57,7 @@ export class PostgresLog implements EventLog {
     })
   }
 
-  async prune(keepMs: number): Promise<{ events: number; inbox: number }> {
-    return this.#db.system('prune delivered events', tx =>
-      tx.one<{ events: number; inbox: number }>(sql`
-        select outbox_rows as events, inbox_rows as inbox from events.prune(make_interval(secs => ${keepMs / 1000}))`),
-    )
+  prune(keepMs: number): Promise<{ events: number; inbox: number }> {
+    return pruneBooks(this.#db, keepMs)
   }
-}
-
-function matches(filter: EventFilter, dead: boolean) {
-  const parts = [sql`true`]
-  if (filter.topic !== undefined) parts.push(sql`topic = ${filter.topic}`)
-  if (filter.familyId !== undefined) parts.push(sql`family_id = ${filter.familyId}`)
-  if (filter.keys !== undefined) parts.push(sql`key = any(${filter.keys}::text[])`)
-  if (filter.eventIds !== undefined) parts.push(sql`event_id = any(${filter.eventIds}::uuid[])`)
-  if (filter.since !== undefined) parts.push(sql`created_at >= ${filter.since}`)
-  if (filter.until !== undefined) parts.push(sql`created_at < ${filter.until}`)
-  if (dead && filter.reason !== undefined) parts.push(sql`cause ->> 'reason' = ${filter.reason}`)
-  return sql.join(parts, sql` and `)
 }

@@ -17,7 +17,9 @@ export interface Topic<T> {
   /** What keeps its order: events of one key are handled one after another. */
   key(message: T, familyId: string): string
   readonly partitions: number
-  /** The one service that publishes it. */
+  /** How long Kafka keeps an event, ms. The outbox keeps it until every group has it, and some days. */
+  readonly retentionMs: number
+  /** The service whose relay carries it. */
   readonly owner: string
 }
 

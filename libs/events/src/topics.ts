@@ -4,6 +4,9 @@ import type { Topic } from './topic.js'
 // Eight partitions let up to eight processes share a group's work; each handles many keys at a time.
 const partitions = 8
 
+// A consumer that was away for longer is rebuilt by a resync.
+const retentionMs = 7 * 86_400_000
+
 interface PerMedia {
   mediaId: string
 }
@@ -14,6 +17,7 @@ const perFamily = <T>(name: string, owner: string, schema: string, codec: Topic<
   schema: `keepsake.events.v1.${schema}`,
   codec,
   partitions,
+  retentionMs,
   key: (_, familyId) => familyId,
 })
 
@@ -90,3 +94,6 @@ export const topics = [
   MomentsChanged,
   MovieChanged,
 ] as const
+
+/** Every group that takes events in: on Kafka each has a retry and a dead-letter topic. */
+export const consumerGroups = ['album', 'cluster', 'face', 'family', 'ingest', 'rating', 'render'] as const

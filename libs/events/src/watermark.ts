@@ -1,4 +1,4 @@
-/** Where a reader stands in one partition of a topic. */
+/** Where a reader stands in one partition of a topic of the outbox. */
 export interface Position {
   readonly txid: string
   readonly position: number
@@ -7,21 +7,27 @@ export interface Position {
 /** The start of every log. */
 export const beginning: Position = { txid: '0', position: 0 }
 
+/** Whether `a` stands behind `b` in the outbox. */
+export function isBefore(a: Position, b: Position): boolean {
+  const [at, bt] = [BigInt(a.txid), BigInt(b.txid)]
+  return at === bt ? a.position < b.position : at < bt
+}
+
 /**
  * Events finish out of order (different keys run side by side); the place that is kept is the last one before the first unfinished.
- * Pure bookkeeping, one per partition of a topic.
+ * Pure bookkeeping, one per partition of a topic. `P` says what a place is: a position in the outbox, an offset on Kafka.
  */
-export class Watermark {
-  readonly #open: { at: Position; done: boolean }[] = []
+export class Watermark<P = Position> {
+  readonly #open: { at: P; done: boolean }[] = []
   #head = 0
-  #committed: Position
+  #committed: P
 
-  constructor(start: Position) {
+  constructor(start: P) {
     this.#committed = start
   }
 
   /** Everything up to here is finished. */
-  get committed(): Position {
+  get committed(): P {
     return this.#committed
   }
 
@@ -31,7 +37,7 @@ export class Watermark {
   }
 
   /** Notes the next event of the log; the answer is to be called once when it is finished. */
-  add(at: Position): () => void {
+  add(at: P): () => void {
     const entry = { at, done: false }
     this.#open.push(entry)
     return () => {

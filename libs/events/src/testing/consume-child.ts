@@ -1,9 +1,17 @@
 import { Db, sql } from '@keepsake/db'
-import { MediaIngested, PostgresLog, takeIn } from '../index.js'
+import { KafkaLog, MediaIngested, PostgresLog, takeIn } from '../index.js'
 
-// A process of its own that takes events in until it is killed: `node consume-child.js URL`. Says `took KEY` after each effect.
-const db = new Db(process.argv[2] ?? '', { name: 'contract', max: 4 })
-const log = new PostgresLog(db, { pollMs: 50, rebalanceMs: 100, keepPlaceMs: 10_000 })
+// A process of its own that takes events in until it is killed: `node consume-child.js URL [BROKERS PREFIX]`. Says `took KEY` after each effect.
+const [url = '', brokers, prefix] = process.argv.slice(2)
+const db = new Db(url, { name: 'contract', max: 4 })
+const log =
+  brokers === undefined
+    ? new PostgresLog(db, { pollMs: 50, rebalanceMs: 100, keepPlaceMs: 10_000 })
+    : new KafkaLog(
+        db,
+        { brokers: brokers.split(','), prefix },
+        { pollMs: 50, keepPlaceMs: 10_000, sessionTimeoutMs: 6_000, heartbeatMs: 200, waitMs: 100 },
+      )
 await log.subscribe({
   group: 'contract',
   subscriptions: [

@@ -1,0 +1,95 @@
+import kafkajs, { type Kafka, type Message, type Producer, type TopicMessages } from 'kafkajs'
+import type { logger } from '@keepsake/telemetry'
+import { kafkaLog } from './kafka-logging.js'
+import { KafkaNames } from './kafka-names.js'
+
+/** Where Kafka is. */
+export interface KafkaAddress {
+  /** host:port, any of the cluster's. */
+  readonly brokers: readonly string[]
+  /** Begins the name of every topic and group. */
+  readonly prefix?: string | undefined
+}
+
+/** A cluster as one service sees it. */
+export interface KafkaCluster {
+  readonly kafka: Kafka
+  readonly names: KafkaNames
+}
+
+/** @param clientId who asks, for the brokers' logs and quotas */
+export function kafkaCluster(address: KafkaAddress, clientId: string, log: ReturnType<typeof logger>): KafkaCluster {
+  return {
+    names: new KafkaNames(address.prefix),
+    kafka: new kafkajs.Kafka({
+      clientId: `keepsake-${clientId}`,
+      brokers: [...address.brokers],
+      connectionTimeout: 3_000,
+      requestTimeout: 10_000,
+      logLevel: kafkajs.logLevel.WARN,
+      logCreator: kafkaLog(log),
+    }),
+  }
+}
+
+/** The topic is not there, and nothing makes topics by accident. */
+export function missingTopics(missing: readonly string[]): Error {
+  return new Error(
+    `Kafka has no topic ${missing.join(', ')}. Topics are made by a command, never by use: run \`keepsake-admin topics\`.`,
+  )
+}
+
+/**
+ * Writes to Kafka: acknowledged by all in-sync replicas, each batch once within the life of a producer. What failed leaves the producer in
+ * doubt, so the next call begins with a new one; the caller sends again, which may send twice.
+ */
+export class KafkaSender {
+  readonly #cluster: KafkaCluster
+  #producer: Promise<Producer> | undefined
+  #last: Promise<unknown> = Promise.resolve()
+  #closed = false
+
+  constructor(cluster: KafkaCluster) {
+    this.#cluster = cluster
+  }
+
+  /** Every message names its partition. Calls go out one after another. */
+  send(messages: readonly { topic: string; messages: Message[] }[]): Promise<void> {
+    const sent = this.#last.then(() => this.#send(messages))
+    this.#last = sent.catch(() => undefined)
+    return sent
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    const producer = await this.#producer?.catch(() => undefined)
+    await producer?.disconnect().catch(() => undefined)
+  }
+
+  async #send(topicMessages: readonly TopicMessages[]): Promise<void> {
+    if (this.#closed) throw new Error('the sender is closed')
+    this.#producer ??= this.#open()
+    const opening = this.#producer
+    try {
+      const producer = await opening
+      await producer.sendBatch({ acks: -1, timeout: 10_000, topicMessages: [...topicMessages] })
+    } catch (error) {
+      if (this.#producer === opening) this.#producer = undefined
+      void opening.then(producer => producer.disconnect()).catch(() => undefined)
+      throw error
+    }
+  }
+
+  async #open(): Promise<Producer> {
+    const producer = this.#cluster.kafka.producer({
+      idempotent: true,
+      maxInFlightRequests: 1,
+      allowAutoTopicCreation: false,
+      createPartitioner: kafkajs.Partitioners.DefaultPartitioner,
+      // Bounded, unlike kafkajs' default for idempotent producers: the caller goes on trying, with a new producer.
+      retry: { retries: 5, initialRetryTime: 100, maxRetryTime: 2_000 },
+    })
+    await producer.connect()
+    return producer
+  }
+}
