@@ -10,8 +10,9 @@ const suites = {
   e2e: ['**/dist/**/*.e2e.test.js'],
   data: ['**/dist/**/*.data.test.js'],
   faults: ['**/dist/**/*.faults.test.js', 'deploy/faults/dist/**/*.test.js'],
+  stack: ['**/dist/**/*.stack.test.js'],
 }
-const others = ['**/*.{medium,contract,e2e,data,faults}.test.js', 'deploy/faults/dist/**']
+const others = ['**/*.{medium,contract,e2e,data,faults,stack}.test.js', 'deploy/faults/dist/**']
 const suite = process.env.KEEPSAKE_SUITE
 const globalSetup = 'libs/testing/dist/global-setup.js'
 // A system under test that starts every service needs the machine for itself.

@@ -1,6 +1,6 @@
 import { loadConfig, type Env } from '@keepsake/config'
 import { Db } from '@keepsake/db'
-import { eventConsumer, PostgresLog } from '@keepsake/events'
+import { eventConsumer, openEventLog } from '@keepsake/events'
 import { AlbumServiceService } from '@keepsake/proto/album/v1'
 import { runService, ServiceIdentity, type RunningService } from '@keepsake/rpc'
 import { AlbumModule } from './album.module.js'
@@ -33,7 +33,7 @@ export async function startAlbum(env: Env): Promise<RunningService> {
     identity,
     module: AlbumModule.with(db, peers),
     rpc: [AlbumServiceService],
-    strategies: [eventConsumer({ group, log: new PostgresLog(eventDb), db: eventDb, resync: albumResync })],
+    strategies: [eventConsumer({ group, log: openEventLog(env, eventDb), db: eventDb, resync: albumResync })],
     readiness: () => db.ping(),
     onClose: async () => {
       await stopSweep()

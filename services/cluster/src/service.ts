@@ -1,6 +1,6 @@
 import { loadConfig, type Env } from '@keepsake/config'
 import { Db, sql } from '@keepsake/db'
-import { eventConsumer, PeopleChanged, PostgresLog, publish, type Resync } from '@keepsake/events'
+import { eventConsumer, openEventLog, PeopleChanged, publish, type Resync } from '@keepsake/events'
 import { AlbumServiceService } from '@keepsake/proto/album/v1'
 import { ClusterServiceService } from '@keepsake/proto/cluster/v1'
 import { FaceServiceService } from '@keepsake/proto/face/v1'
@@ -44,7 +44,7 @@ export async function startCluster(env: Env): Promise<RunningService> {
     identity,
     module: ClusterModule.with(db, peers, runner),
     rpc: [ClusterServiceService],
-    strategies: [eventConsumer({ group: GROUP, log: new PostgresLog(db), db, resync: [resync] })],
+    strategies: [eventConsumer({ group: GROUP, log: openEventLog(env, db), db, resync: [resync] })],
     readiness: () => db.ping(),
     onClose: async () => {
       await runner.close()

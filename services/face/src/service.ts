@@ -1,6 +1,6 @@
 import { loadConfig, type Env } from '@keepsake/config'
 import { Db } from '@keepsake/db'
-import { eventConsumer, PostgresLog } from '@keepsake/events'
+import { eventConsumer, openEventLog } from '@keepsake/events'
 import { openInference, verifyModels } from '@keepsake/inference'
 import { openMedia, openObjectStore } from '@keepsake/media'
 import { FaceServiceService } from '@keepsake/proto/face/v1'
@@ -44,7 +44,7 @@ export async function startFace(env: Env): Promise<RunningService> {
       identity,
       module: FaceModule.with({ db, store, media, models, peers, sweep: () => sweeper.kick() }),
       rpc: [FaceServiceService],
-      strategies: [eventConsumer({ group: GROUP, log: new PostgresLog(db), db, resync: [facesResync] })],
+      strategies: [eventConsumer({ group: GROUP, log: openEventLog(env, db), db, resync: [facesResync] })],
       readiness: () => db.ping(),
       onClose: close,
     })

@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os'
 import { loadConfig, type Env } from '@keepsake/config'
 import { Db, sql } from '@keepsake/db'
-import { eventConsumer, MediaIngested, PostgresLog } from '@keepsake/events'
+import { eventConsumer, MediaIngested, openEventLog } from '@keepsake/events'
 import { openMedia, openObjectStore } from '@keepsake/media'
 import { AlbumServiceService } from '@keepsake/proto/album/v1'
 import { FamilyServiceService } from '@keepsake/proto/family/v1'
@@ -64,7 +64,7 @@ export async function startIngest(env: Env): Promise<RunningService> {
     strategies: [
       eventConsumer({
         group: 'ingest',
-        log: new PostgresLog(db),
+        log: openEventLog(env, db),
         db,
         resync: [
           {

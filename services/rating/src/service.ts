@@ -1,6 +1,6 @@
 import { loadConfig, type Env } from '@keepsake/config'
 import { Db, sql } from '@keepsake/db'
-import { eventConsumer, MediaRated, PostgresLog, publish, type Resync } from '@keepsake/events'
+import { eventConsumer, MediaRated, openEventLog, publish, type Resync } from '@keepsake/events'
 import { AlbumServiceService } from '@keepsake/proto/album/v1'
 import { ClusterServiceService } from '@keepsake/proto/cluster/v1'
 import { FaceServiceService } from '@keepsake/proto/face/v1'
@@ -50,7 +50,7 @@ export async function startRating(env: Env): Promise<RunningService> {
     identity,
     module: RatingModule.with(db, peers),
     rpc: [RatingServiceService],
-    strategies: [eventConsumer({ group: GROUP, log: new PostgresLog(db), db, resync: [resync] })],
+    strategies: [eventConsumer({ group: GROUP, log: openEventLog(env, db), db, resync: [resync] })],
     readiness: () => db.ping(),
     onClose: async () => {
       await runner.close()

@@ -1,6 +1,6 @@
 import { loadConfig, type Env } from '@keepsake/config'
 import { Db } from '@keepsake/db'
-import { PostgresLog, eventConsumer } from '@keepsake/events'
+import { eventConsumer, openEventLog } from '@keepsake/events'
 import { openObjectStore } from '@keepsake/media'
 import { AlbumServiceService } from '@keepsake/proto/album/v1'
 import { FaceServiceService } from '@keepsake/proto/face/v1'
@@ -49,7 +49,7 @@ export async function startRender(env: Env): Promise<RunningService> {
     identity,
     module: RenderModule.with(db, peers),
     rpc: [RenderServiceService],
-    strategies: [eventConsumer({ group: GROUP, log: new PostgresLog(db), db })],
+    strategies: [eventConsumer({ group: GROUP, log: openEventLog(env, db), db })],
     readiness: () => db.ping(),
     onClose: async () => {
       await worker.close()
