@@ -18,30 +18,29 @@ const windowOf = (now: Date) => {
   return new Date(Math.floor(now.getTime() / length) * length)
 }
 
-/** Throws TOO_MANY_ATTEMPTS where there were too many failures in this window; says when to come back. */
-export async function requireAttemptsLeft(tx: Tx, email: string, remoteAddress: string, now: Date): Promise<void> {
-  const start = windowOf(now)
-  const keys = keysOf(email, remoteAddress)
-  const rows = await tx.many<{ key: string; failures: number }>(sql`
-    select key, failures from family.sign_in_failures
-    where window_start = ${start} and key = any(${keys.map(k => k.key)}::text[])`)
-  const over = keys.some(({ key, limit }) => rows.some(row => row.key === key && row.failures >= limit))
-  if (!over) return
-  signIns.add(1, { outcome: 'too_many' })
-  throw errors.tooManyAttempts(Math.ceil((start.getTime() + windowMinutes * 60_000 - now.getTime()) / 1000))
-}
-
-/** Counts a failure; forgets the windows that are over. */
-export async function countFailure(tx: Tx, email: string, remoteAddress: string, now: Date): Promise<void> {
+/**
+ * Counts an attempt as failed until it turns out right, and forgets the windows that are over. Throws TOO_MANY_ATTEMPTS where there were too
+ * many in this window; says when to come back. The rows are locked one after the other, so attempts at the same moment are counted too.
+ */
+export async function countAttempt(tx: Tx, email: string, remoteAddress: string, now: Date): Promise<void> {
   const start = windowOf(now)
   await tx.changed(sql`delete from family.sign_in_failures where window_start < ${start}`)
-  for (const { key } of keysOf(email, remoteAddress))
-    await tx.changed(sql`
+  for (const { key, limit } of keysOf(email, remoteAddress)) {
+    const { failures } = await tx.one<{ failures: number }>(sql`
       insert into family.sign_in_failures (key, window_start, failures) values (${key}, ${start}, 1)
-      on conflict (key, window_start) do update set failures = family.sign_in_failures.failures + 1`)
+      on conflict (key, window_start) do update set failures = family.sign_in_failures.failures + 1
+      returning failures`)
+    if (failures <= limit) continue
+    signIns.add(1, { outcome: 'too_many' })
+    // Thrown in the transaction: what is refused is not counted.
+    throw errors.tooManyAttempts(Math.ceil((start.getTime() + windowMinutes * 60_000 - now.getTime()) / 1000))
+  }
 }
 
-/** A right password clears the failures of the address, not those of the remote address. */
-export async function forgetFailures(tx: Tx, email: string): Promise<void> {
+/** A right password clears the failures of the address; of those of the remote address only its own, which was none. */
+export async function forgetAttempts(tx: Tx, email: string, remoteAddress: string, now: Date): Promise<void> {
   await tx.changed(sql`delete from family.sign_in_failures where key = ${`email:${email}`}`)
+  await tx.changed(sql`
+    update family.sign_in_failures set failures = greatest(0, failures - 1)
+    where key = ${`remote:${remoteAddress}`} and window_start = ${windowOf(now)}`)
 }

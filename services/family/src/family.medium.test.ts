@@ -129,6 +129,31 @@ describe('a session', () => {
     })
   })
 
+  test('is not to be had by guessing many at once either', async () => {
+    const who = await person()
+    const outcomes = await Promise.all(
+      Array.from({ length: attemptLimits.email + 6 }, (_, i) =>
+        signIn(who.email, `guess ${i}`).then(
+          () => 'in',
+          (e: unknown) => (e as { reason: string }).reason,
+        ),
+      ),
+    )
+    expect(outcomes.filter(o => o === 'WRONG_CREDENTIALS')).toHaveLength(attemptLimits.email)
+    expect(outcomes.filter(o => o === 'TOO_MANY_ATTEMPTS')).toHaveLength(6)
+  })
+
+  test('that opens costs its remote address nothing', async () => {
+    const who = await person()
+    const remote = '2001:db8:1:2::/64'
+    for (let i = 0; i < 3; i++) await signIn(who.email, password, remote)
+    const rows = await database.rows<{ failures: number }>(
+      'select failures from family.sign_in_failures where key = $1',
+      [`remote:${remote}`],
+    )
+    expect(rows).toEqual([{ failures: 0 }])
+  })
+
   test('gives a new pair for each refresh token, once; a second use stops the whole chain at once', async () => {
     const { tokens } = await person()
     const first = await family.refreshSession({ refreshToken: tokens.refreshToken }, { deadlineMs })
@@ -363,6 +388,37 @@ describe('children', () => {
     await expect(family.createChild({ ...request, name: 'Yui' }, me)).rejects.toMatchObject({
       reason: 'IDEMPOTENCY_KEY_REUSED',
     })
+  })
+})
+
+describe('a repeated call', () => {
+  test('makes an account once and answers the same; another request under its key is refused', async () => {
+    const request = { email: `person${++count}@example.org`, password, name: 'Once' }
+    const options = { deadlineMs, idempotencyKey: 'sign-up' }
+    const [first, again] = [await family.createAccount(request, options), await family.createAccount(request, options)]
+    expect(again).toEqual(first)
+    await expect(family.createAccount({ ...request, name: 'Twice' }, options)).rejects.toMatchObject({
+      reason: 'IDEMPOTENCY_KEY_REUSED',
+    })
+  })
+
+  test('gets the same secret, which nobody finds in the database', async () => {
+    const parent = await person()
+    const id = await found(parent)
+    const idempotencyKey = 'secret-of-ours'
+    const inFamily = { ...(await as(parent, id)), idempotencyKey }
+    const { code } = await family.createInvitation({ role: 'relative' }, inFamily)
+    expect((await family.createInvitation({ role: 'relative' }, inFamily)).code).toBe(code)
+    const asAccount = { ...(await as(parent)), idempotencyKey }
+    const request = { name: 'Frame', scopes: ['read'] }
+    const { secret } = await family.createApiKey(request, asAccount)
+    expect((await family.createApiKey(request, asAccount)).secret).toBe(secret)
+    const rows = await database.rows<{ key: string; response: Buffer }>('select key, response from family.idempotency')
+    expect(rows.length).toBeGreaterThan(1)
+    for (const { key, response } of rows) {
+      expect(key).not.toContain(idempotencyKey)
+      for (const clear of [code, secret, 'Frame', 'example.org']) expect(response.includes(clear)).toBe(false)
+    }
   })
 })
 

@@ -36,7 +36,7 @@ import {
 } from '@keepsake/rpc'
 import { accountByEmail, createAccount, getAccount, normaliseEmail, prepareAccount } from './accounts.js'
 import { createApiKey, deleteApiKey, listApiKeys } from './api-keys.js'
-import { countFailure, forgetFailures, requireAttemptsLeft } from './attempts.js'
+import { countAttempt, forgetAttempts } from './attempts.js'
 import { authenticate } from './authenticate.js'
 import { bootstrap } from './bootstrap.js'
 import { createChild, deleteChild, listChildren, updateChild } from './children.js'
@@ -65,26 +65,28 @@ export class FamilyRpc implements RpcHandlers<typeof FamilyServiceService> {
 
   async createAccount(r: CreateAccountRequest, call: Call) {
     const prepared = await prepareAccount(r.email, r.password, r.name)
-    return this.db.unscoped(call, async tx => {
-      const account = await createAccount(tx, prepared.email, prepared.passwordHash, prepared.name)
-      return { account, tokens: await openSession(tx, this.settings.sessions, account.id, this.settings.now()) }
-    })
+    return this.db.unscoped(call, tx =>
+      once(tx, this.settings.seal, call, `address ${prepared.email}`, rpc.createAccount, r, async () => {
+        const account = await createAccount(tx, prepared.email, prepared.passwordHash, prepared.name)
+        return { account, tokens: await openSession(tx, this.settings.sessions, account.id, this.settings.now()) }
+      }),
+    )
   }
 
   async createSession(r: CreateSessionRequest, call: Call) {
     const email = normaliseEmail(r.email)
     const now = this.settings.now()
     const known = await this.db.unscoped(call, async tx => {
-      await requireAttemptsLeft(tx, email, r.remoteAddress, now)
+      // Counted before the password is looked at: guesses side by side are as many as guesses one by one.
+      await countAttempt(tx, email, r.remoteAddress, now)
       return accountByEmail(tx, email)
     })
     const right = await passwordMatches(known?.passwordHash, r.password)
     if (known === undefined || !right) {
-      await this.db.unscoped(call, tx => countFailure(tx, email, r.remoteAddress, now))
       throw errors.wrongCredentials()
     }
     return this.db.unscoped(call, async tx => {
-      await forgetFailures(tx, email)
+      await forgetAttempts(tx, email, r.remoteAddress, now)
       const account = { id: known.accountId, email: known.email, name: known.name }
       return { account, tokens: await openSession(tx, this.settings.sessions, account.id, now) }
     })
@@ -117,7 +119,9 @@ export class FamilyRpc implements RpcHandlers<typeof FamilyServiceService> {
   createApiKey(r: CreateApiKeyRequest, call: Call) {
     const account = accountOf(call)
     return this.db.unscoped(call, tx =>
-      once(tx, call, account, rpc.createApiKey, r, () => createApiKey(tx, account, r, this.settings.now())),
+      once(tx, this.settings.seal, call, account, rpc.createApiKey, r, () =>
+        createApiKey(tx, account, r, this.settings.now()),
+      ),
     )
   }
 
@@ -135,7 +139,7 @@ export class FamilyRpc implements RpcHandlers<typeof FamilyServiceService> {
     return this.db.family(
       this.settings.newId(),
       tx =>
-        once(tx, call, accountId, rpc.createFamily, r, async () => {
+        once(tx, this.settings.seal, call, accountId, rpc.createFamily, r, async () => {
           const { name } = await getAccount(tx, accountId)
           return { family: await insertFamily(tx, { accountId, name, plan: this.settings.firstPlan }, r) }
         }),
@@ -191,7 +195,7 @@ export class FamilyRpc implements RpcHandlers<typeof FamilyServiceService> {
   createGroup(r: CreateGroupRequest, call: Call) {
     requireParent(call)
     return this.db.family(call, tx =>
-      once(tx, call, familyOf(call), rpc.createGroup, r, async () => ({
+      once(tx, this.settings.seal, call, familyOf(call), rpc.createGroup, r, async () => ({
         group: await createGroup(tx, r.name, r.memberIds),
       })),
     )
@@ -211,7 +215,7 @@ export class FamilyRpc implements RpcHandlers<typeof FamilyServiceService> {
   createInvitation(r: CreateInvitationRequest, call: Call) {
     const { memberId } = requireParent(call)
     return this.db.family(call, tx =>
-      once(tx, call, familyOf(call), rpc.createInvitation, r, () =>
+      once(tx, this.settings.seal, call, familyOf(call), rpc.createInvitation, r, () =>
         createInvitation(tx, memberId, r.role, this.settings.now()),
       ),
     )
@@ -228,7 +232,7 @@ export class FamilyRpc implements RpcHandlers<typeof FamilyServiceService> {
   createChild(r: CreateChildRequest, call: Call) {
     requireParent(call)
     return this.db.family(call, tx =>
-      once(tx, call, familyOf(call), rpc.createChild, r, async () => ({
+      once(tx, this.settings.seal, call, familyOf(call), rpc.createChild, r, async () => ({
         child: await createChild(tx, r.name, r.birthDate, this.settings.now()),
       })),
     )

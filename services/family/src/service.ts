@@ -7,6 +7,7 @@ import { AccessTokens } from './access-token.js'
 import { familyConfig } from './config.js'
 import { FamilyModule } from './family.module.js'
 import { familyResync } from './families.js'
+import { Seal } from './seal.js'
 import { Settings } from './settings.js'
 
 /** Starts the family service: accounts, sessions, families, members, children, consent and plan. */
@@ -15,7 +16,8 @@ export async function startFamily(env: Env): Promise<RunningService> {
   const identity = ServiceIdentity.fromEnv('family', env)
   const db = new Db(config.KEEPSAKE_DATABASE_URL.reveal(), { name: 'family' })
   const access = AccessTokens.fromEnv(env, config.KEEPSAKE_ACCESS_TOKEN_MINUTES)
-  const settings = new Settings({ access, sessionDays: config.KEEPSAKE_SESSION_DAYS }, config.KEEPSAKE_PLAN_SETTABLE)
+  const sessions = { access, sessionDays: config.KEEPSAKE_SESSION_DAYS }
+  const settings = new Settings(sessions, config.KEEPSAKE_PLAN_SETTABLE, Seal.fromEnv(env))
   return runService({
     name: 'family',
     env,

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import type { Seal } from './seal.js'
 import type { SessionRules } from './sessions.js'
 
 /** What the service decides by, read once: rules of sessions, the plan, the clock and the ids. */
@@ -7,6 +8,8 @@ export class Settings {
     readonly sessions: SessionRules,
     /** Whether a parent may set the plan without an order. A machine that allows it starts families with everything. */
     readonly planSettable: boolean,
+    /** Closes answers that are kept for repeated calls. */
+    readonly seal: Seal,
     readonly now: () => Date = () => new Date(),
     readonly newId: () => string = uuidv7,
   ) {}

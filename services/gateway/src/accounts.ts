@@ -3,6 +3,7 @@ import { bearerOf } from './authentication.js'
 import { isWebApp, refreshCookie, setRefreshCookie } from './cookies.js'
 import { endpoint, type AnyEndpoint } from './endpoint.js'
 import { errors } from './errors.js'
+import { networkOf } from './rate-limit.js'
 import { listOf, present, wholeList } from './list.js'
 import { instant } from './times.js'
 import type { Tokens as TokensMessage } from '@keepsake/proto/family/v1'
@@ -74,7 +75,10 @@ export const accountEndpoints: readonly AnyEndpoint[] = [
     status: 201,
     codes: ['WRONG_CREDENTIALS', 'TOO_MANY_ATTEMPTS'],
     async handle({ body, edge, request, reply, as }) {
-      const opened = await edge.clients.family.createSession({ ...body, remoteAddress: request.ip }, await as())
+      const opened = await edge.clients.family.createSession(
+        { ...body, remoteAddress: networkOf(request.ip) },
+        await as(),
+      )
       return give(request, reply, opened.tokens)
     },
   }),
