@@ -10,15 +10,18 @@ const suites = {
   e2e: ['**/dist/**/*.e2e.test.js'],
   data: ['**/dist/**/*.data.test.js'],
   faults: ['**/dist/**/*.faults.test.js', 'deploy/faults/dist/**/*.test.js'],
+  // On real Kafka and MinIO: what needs them, and what a whole Keepsake does on them (deploy/test.mjs names what is left out).
   stack: ['**/dist/**/*.stack.test.js'],
+  'stack-e2e': ['**/dist/**/*.e2e.test.js'],
 }
 const others = ['**/*.{medium,contract,e2e,data,faults,stack}.test.js', 'deploy/faults/dist/**']
 const suite = process.env.KEEPSAKE_SUITE
-const globalSetup = 'libs/testing/dist/global-setup.js'
+const onStack = suite?.startsWith('stack') === true
+const globalSetup = ['libs/testing/dist/global-setup.js', ...(onStack ? ['deploy/stack/dist/global-setup.js'] : [])]
 // A system under test that starts every service needs the machine for itself.
 const alone = ['data', 'faults'].includes(suite)
 // A whole Keepsake starts, and waits more than it works: two side by side keep two cores busy.
-const slow = alone || suite === 'e2e'
+const slow = alone || suite?.endsWith('e2e') === true
 
 export default defineConfig({
   test: {
@@ -26,9 +29,10 @@ export default defineConfig({
     exclude: [
       '**/node_modules/**',
       ...(suite === 'unit' ? others : []),
-      ...(suite === 'e2e' || suite === 'medium' ? ['deploy/faults/dist/**'] : []),
+      ...(suite?.endsWith('e2e') || suite === 'medium' ? ['deploy/faults/dist/**'] : []),
     ],
-    globalSetup: existsSync(new URL(globalSetup, import.meta.url)) ? [globalSetup] : [],
+    globalSetup: globalSetup.filter(file => existsSync(new URL(file, import.meta.url))),
+    env: suite === 'stack-e2e' ? { KEEPSAKE_TARGET: 'stack' } : {},
     setupFiles: existsSync(new URL('libs/telemetry/dist/logger.js', import.meta.url)) ? ['vitest.setup.js'] : [],
     pool: 'forks',
     maxWorkers: alone ? 1 : 2,

@@ -1,7 +1,7 @@
 // `npm test`: types, lint and every suite that needs nothing but npm. The last line is `N passed, N failed, N skipped`.
 //   npm test                       all of it
 //   npm test -- libs/db favourite  only test files whose path contains one of the words, no lint
-//   npm test -- --suite data       one suite: unit, medium, e2e, data (../shared/data), faults
+//   npm test -- --suite data       one suite: unit, medium, e2e, data (../shared/data), faults, stack (real Kafka, MinIO and Postgres)
 // KEEPSAKE_REQUIRE=all turns every skip into a failure.
 import { existsSync, mkdirSync, rmSync } from 'node:fs'
 import path from 'node:path'
@@ -11,7 +11,16 @@ import { build } from './build.mjs'
 const bin = name => path.join(root, 'node_modules', '.bin', name)
 const cache = path.join(root, '.cache')
 const usual = ['unit', 'medium', 'e2e']
-const suites = [...usual, 'data', 'faults']
+const suites = [...usual, 'data', 'faults', 'stack']
+
+/** End-to-end tests that say nothing about the stack, each with its reason: all others run on it unchanged. */
+const oneMachineOnly = {
+  'deploy/e2e/dist/database-crash.e2e.test.js':
+    'it kills the Postgres that `npm start` brings; deploy/faults kills that of the stack',
+  'deploy/e2e/dist/full-disk.e2e.test.js':
+    'it fills the disk of the home; deploy/faults fills those of MinIO and Postgres',
+  'deploy/local/dist/mishaps.e2e.test.js': 'it damages the home, which holds neither objects nor database on the stack',
+}
 
 /** What happened so far; a check (types, lint, ...) counts like a test. */
 const total = { passed: 0, failed: 0, skipped: 0 }
@@ -82,13 +91,20 @@ async function protoChecks() {
   await check('proto breaking', bin('buf'), ['breaking', 'proto', '--against', `${before}#subdir=proto`])
 }
 
-async function suite(name, filters) {
+async function suite(name, filters, exclude = []) {
   const started = Date.now()
   const report = path.join(cache, `vitest-${name}.json`)
   rmSync(report, { force: true })
   const code = await run(
     bin('vitest'),
-    ['run', ...filters, '--reporter=default', '--reporter=json', `--outputFile.json=${report}`],
+    [
+      'run',
+      ...filters,
+      ...exclude.map(file => `--exclude=${file}`),
+      '--reporter=default',
+      '--reporter=json',
+      `--outputFile.json=${report}`,
+    ],
     {
       env: { ...process.env, KEEPSAKE_SUITE: name, KEEPSAKE_BUILT: '1', NODE_ENV: 'test', NX_DAEMON: 'false' },
     },
@@ -105,6 +121,31 @@ async function suite(name, filters) {
   for (const file of files) failures.push(...failuresOf(name, file))
   const skipped = tests.filter(each => ['pending', 'skipped', 'todo', 'disabled'].includes(each.status))
   count(name, started, of('passed'), failed, skipped.length, summarise(skipped.map(each => each.fullName.trim())))
+}
+
+/** One stack for both halves: the tests that need real Kafka and MinIO, then the end-to-end suite of the one-machine run on it. */
+async function stackSuite(filters) {
+  const { missingParts, setup } = await import('./stack/dist/global-setup.js')
+  const started = Date.now()
+  const missing = Object.values(missingParts()).flat()
+  let end = async () => undefined
+  try {
+    end = await setup()
+    count('stack up', started, 1, 0, 0)
+  } catch (error) {
+    console.log(`\nthe stack did not start:\n${error.message}\n`)
+    failures.push(`failed: stack up\n    ${error.message}`)
+    return count('stack up', started, 0, 1, 0)
+  }
+  try {
+    await suite('stack', filters)
+    if (missing.length > 0)
+      count('stack-e2e', Date.now(), 0, 0, 1, [`skipped: the end-to-end suite on the stack: ${missing.join(', ')}`])
+    else await suite('stack-e2e', filters, Object.keys(oneMachineOnly))
+  } finally {
+    await end()
+  }
+  lines.push(...Object.entries(oneMachineOnly).map(([file, why]) => `    left out: ${file}: ${why}`))
 }
 
 /** `failed: SUITE FILE > TEST` and the first lines of the reason, for each failed test of a file or for the file itself. */
@@ -137,7 +178,8 @@ await main(async args => {
     count(`build ${name}`, Date.now() - ms, ok ? 1 : 0, ok ? 0 : 1, 0)
   }
   if (!only && filters.length === 0) await checks()
-  for (const name of only ? [only] : filters.length > 0 ? suites : usual) await suite(name, filters)
+  for (const name of only ? [only] : filters.length > 0 ? suites.filter(each => each !== 'stack') : usual)
+    await (name === 'stack' ? stackSuite(filters) : suite(name, filters))
 
   if (failures.length > 0) console.log(`\n${failures.join('\n')}`)
   console.log(`\n${lines.join('\n')}\n  in ${Math.round((Date.now() - started) / 1000)} s`)

@@ -1,9 +1,11 @@
 import { spawn, type ChildProcess } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Api, type Tokens } from 'keepsake'
+import { readStackFile } from '@keepsake/stack/stack-file'
 import { until } from '@keepsake/testing'
 
 /** The root of the checkout; the suites start Keepsake from there the way a person does. */
@@ -12,6 +14,15 @@ export const owner = { email: 'owner@example.org', password: 'correct horse batt
 
 /** As package.json sets it for `npm start`. */
 const memory = { MALLOC_ARENA_MAX: '2', MALLOC_MMAP_THRESHOLD_: '131072', MALLOC_TRIM_THRESHOLD_: '131072' }
+
+/**
+ * With KEEPSAKE_TARGET=stack every album runs as processes of its own on the Kafka, MinIO and Postgres that the state file
+ * KEEPSAKE_STACK names, under a name of its own: its database, and what its objects, topics and consumer groups begin with.
+ */
+const onStack = process.env['KEEPSAKE_TARGET'] === 'stack'
+
+/** The same for the same home, which may be opened again. */
+const stackName = (home: string) => `e2e-${createHash('sha256').update(home).digest('hex').slice(0, 12)}`
 
 /** How an album is started. */
 export interface AlbumOptions {
@@ -50,6 +61,7 @@ export class Album {
       [
         'deploy/start.mjs',
         ...args,
+        ...(onStack ? ['--stack'] : []),
         '--home',
         folder,
         '--port',
@@ -61,7 +73,14 @@ export class Album {
       ],
       {
         cwd: repository,
-        env: { ...process.env, ...memory, KEEPSAKE_PASSWORD: owner.password, NODE_ENV: 'production', ...env },
+        env: {
+          ...process.env,
+          ...memory,
+          KEEPSAKE_PASSWORD: owner.password,
+          NODE_ENV: 'production',
+          ...(onStack ? { KEEPSAKE_STACK_NAME: stackName(folder) } : {}),
+          ...env,
+        },
         stdio: ['ignore', 'pipe', 'pipe'],
       },
     )
@@ -83,6 +102,15 @@ export class Album {
   /** The address of the ready line. */
   get url(): string | undefined {
     return /^ready (https?:\/\/\S+)$/m.exec(this.output)?.[1]
+  }
+
+  /** The folder of the store's files, in which the bytes of every object and its key can be found. */
+  get objects(): string {
+    if (!onStack) return path.join(this.home, 'objects')
+    const { parts, s3 } = readStackFile(process.env['KEEPSAKE_STACK'] ?? '')
+    const store = parts.find(part => part.name === 'minio')
+    if (!store) throw new Error('the stack has no MinIO')
+    return path.join(store.data, s3.bucket, stackName(this.home))
   }
 
   get pid(): number {

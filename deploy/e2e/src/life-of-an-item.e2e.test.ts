@@ -127,7 +127,7 @@ describe('the life of an item', () => {
     const original = await readFile(files[7] ?? '')
     const needle = original.subarray(200, 1200)
     await settled(api, family)
-    const store = path.join(album.home, 'objects')
+    const store = album.objects
     expect(await filesWith(store, needle)).not.toEqual([])
     await fetchDelete(`${base}/media/${ids[7]}?now=true`)
     await expect(get(7)).rejects.toMatchObject({ status: 404 } satisfies Partial<ApiError>)
@@ -155,7 +155,7 @@ describe('the life of an item', () => {
     const [first = '', ...others] = (await again()).mediaIds
     expect(others).toEqual([])
     await fetchDelete(`${base}/media/${first}?now=true`)
-    await until(async () => (await filesNamed(path.join(album.home, 'objects'), first)).length === 0, {
+    await until(async () => (await filesNamed(album.objects, first)).length === 0, {
       deadlineMs: 30_000,
       everyMs: 200,
       what: 'the objects to go',
