@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { logger } from '@keepsake/telemetry'
 import { familyOf, KeepsakeError, type Call } from '@keepsake/rpc'
 import pg from 'pg'
+import { connection } from './connection.js'
 import { Dedicated } from './dedicated.js'
 import { databaseError, isConnectionLost } from './errors.js'
 import { poolConnections, poolWaiting, poolWaitSeconds, transactionSeconds } from './metrics.js'
@@ -31,8 +32,14 @@ export interface DbOptions {
   max?: number
   /** A statement that takes longer is cancelled by the server, in ms. Default 15,000. */
   statementTimeoutMs?: number
+  /** A statement that waits longer for a lock fails with CONFLICT, in ms. Default 0: the statement timeout alone. */
+  lockTimeoutMs?: number
+  /** A transaction that does nothing for so long is ended by the server, in ms. Default 60,000. */
+  idleInTransactionMs?: number
   /** How long to wait for a server that is away before giving up, in ms. Default 10,000. */
   connectTimeoutMs?: number
+  /** PEM file of the server's CA, see `connection`. */
+  caFile?: string
   /** Who connects, for the server's log and ours. Default: the role's name. */
   name?: string
 }
@@ -46,6 +53,11 @@ export interface DbCallOptions {
 
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
 
+/** A call without a deadline waits so long for a connection while others use them all, ms. */
+const longestQueueMs = 60_000
+/** For a readiness probe a commit is news for so long, ms. */
+const answerHoldsMs = 2_000
+
 /** A pool of connections of one role. Survives a restart of the server: calls wait for it, within their deadlines. */
 export class Db {
   readonly #pool: pg.Pool
@@ -53,6 +65,8 @@ export class Db {
   readonly #statementTimeoutMs: number
   readonly #connectTimeoutMs: number
   readonly #stopMeasuring: (() => void)[]
+  /** When the server last committed something for us, epoch ms. */
+  #answered = 0
   readonly name: string
 
   constructor(url: string, options: DbOptions = {}) {
@@ -60,12 +74,14 @@ export class Db {
     this.#statementTimeoutMs = options.statementTimeoutMs ?? 15_000
     this.#connectTimeoutMs = options.connectTimeoutMs ?? 10_000
     this.#config = {
-      connectionString: url,
+      ...connection(url, options.caFile),
       application_name: this.name,
       types: rowTypes,
       keepAlive: true,
+      keepAliveInitialDelayMillis: 10_000,
       // A transaction whose process hangs must not hold back the event log for ever (readers wait for the oldest writer).
-      idle_in_transaction_session_timeout: 60_000,
+      idle_in_transaction_session_timeout: options.idleInTransactionMs ?? 60_000,
+      lock_timeout: options.lockTimeoutMs ?? 0,
     }
     this.#pool = new pg.Pool({
       ...this.#config,
@@ -121,9 +137,14 @@ export class Db {
     return connection
   }
 
-  /** Whether the server answers, in time for a readiness probe. */
+  /**
+   * Whether the server answers, in time for a readiness probe. A commit within the last two seconds is an answer: a pool that is busy
+   * is not ill.
+   */
   async ping(timeoutMs = 1_000): Promise<void> {
-    await this.#transaction('select 1', undefined, { statementTimeoutMs: timeoutMs }, async () => undefined, timeoutMs)
+    if (Date.now() - this.#answered < answerHoldsMs) return
+    const limit = { statementTimeoutMs: timeoutMs }
+    await this.#transaction('select 1', undefined, limit, async () => undefined, timeoutMs, timeoutMs)
   }
 
   /** Waits for the transactions under way and closes every connection. */
@@ -138,6 +159,7 @@ export class Db {
     options: DbCallOptions,
     fn: (tx: Tx) => Promise<T>,
     connectTimeoutMs = this.#connectTimeoutMs,
+    queueMs = longestQueueMs,
   ): Promise<T> {
     const signal = options.signal ?? call?.signal
     const now = Date.now()
@@ -145,7 +167,8 @@ export class Db {
     const statementMs = Math.ceil(Math.min(options.statementTimeoutMs ?? this.#statementTimeoutMs, left))
     signal?.throwIfAborted()
     const begin = `begin; set local statement_timeout = ${statementMs}; ${setup}`
-    const client = await this.#begin(begin, now + Math.min(connectTimeoutMs, left), signal)
+    const patience = { server: Math.min(connectTimeoutMs, left), pool: Math.min(queueMs, left) }
+    const client = await this.#begin(begin, patience, signal)
     const began = performance.now()
     poolWaitSeconds.record((Date.now() - now) / 1000, { pool: this.name })
     const ended = (outcome: 'committed' | 'rolled_back') =>
@@ -162,6 +185,7 @@ export class Db {
       signal?.throwIfAborted()
       await client.query('commit')
       ended('committed')
+      this.#answered = Date.now()
       return result
     } catch (error) {
       signal?.removeEventListener('abort', onAbort)
@@ -180,18 +204,46 @@ export class Db {
   }
 
   /** Opens a transaction; while the server is away it tries again: nothing has happened yet, so that is safe. */
-  async #begin(begin: string, until: number, signal: AbortSignal | undefined): Promise<pg.PoolClient> {
+  async #begin(
+    begin: string,
+    patience: { server: number; pool: number },
+    signal: AbortSignal | undefined,
+  ): Promise<pg.PoolClient> {
+    const began = Date.now()
     for (let pause = 20; ; pause = Math.min(pause * 2, 500)) {
       let client: pg.PoolClient | undefined
       try {
-        client = await this.#pool.connect()
+        client = await this.#take(began + patience.pool, signal)
         await client.query(begin)
         return client
       } catch (error) {
         client?.release(error as Error)
-        if (!isConnectionLost(error) || Date.now() + pause > until) throw databaseError(error, signal)
+        if (!isConnectionLost(error) || Date.now() + pause > began + patience.server) throw databaseError(error, signal)
         await sleep(pause, undefined, signal === undefined ? {} : { signal })
       }
+    }
+  }
+
+  /** A connection of the pool. One that comes after the call has given up waiting goes back at once. */
+  async #take(until: number, signal: AbortSignal | undefined): Promise<pg.PoolClient> {
+    const taking = this.#pool.connect()
+    let giveUp: (error: unknown) => void = () => undefined
+    const over = new Promise<never>((_, reject) => (giveUp = reject))
+    const late = () => giveUp(new Error('timeout exceeded when trying to connect'))
+    const timer = setTimeout(late, Math.max(0, until - Date.now()))
+    const aborted = () => giveUp(signal?.reason)
+    signal?.addEventListener('abort', aborted, { once: true })
+    try {
+      return await Promise.race([taking, over])
+    } catch (error) {
+      void taking.then(
+        client => client.release(),
+        () => undefined,
+      )
+      throw error
+    } finally {
+      clearTimeout(timer)
+      signal?.removeEventListener('abort', aborted)
     }
   }
 

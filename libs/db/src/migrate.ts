@@ -2,7 +2,8 @@ import { createHash } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import pg from 'pg'
-import { databaseError } from './errors.js'
+import { connection } from './connection.js'
+import { databaseError, sqlState } from './errors.js'
 
 /** What `migrate` is told. */
 export interface MigrateOptions {
@@ -14,6 +15,10 @@ export interface MigrateOptions {
   schema: string
   /** Who may read and write the tables afterwards. Without it the files grant what they want granted. */
   role?: string
+  /** How long to wait for another process that migrates, in ms. Default 120,000. */
+  waitMs?: number
+  /** PEM file of the server's CA, see `connection`. */
+  caFile?: string
 }
 
 /** The files on disk and the history in the database do not belong together. */
@@ -30,23 +35,25 @@ interface Migration {
 }
 
 const migrateLock = 7_305_002
+// A change of a table that is in use waits so long for those who use it, in ms; longer would hold up everybody behind it.
+const tableLockMs = 30_000
 
 /**
  * Brings a schema up to date: each new file in a transaction of its own, in order, under a lock so that two processes cannot do it at
- * once. A file that was changed, renamed or removed after it had been applied is an error: write a new one instead.
+ * once: the others wait, at most `waitMs`, and then find nothing left to do. A file that was changed, renamed or removed after it had been applied is an error: write a new one instead.
  */
 export async function migrate(options: MigrateOptions): Promise<{ applied: string[] }> {
   if (!/^[a-z][a-z0-9_]*$/.test(options.schema)) throw new TypeError(`not a schema name: ${options.schema}`)
   const files = await readMigrations(options.dir)
   const client = new pg.Client({
-    connectionString: options.url,
+    ...connection(options.url, options.caFile),
     application_name: `keepsake migrate ${options.schema}`,
   })
   client.on('error', () => undefined) // reported by the query that it breaks
   const applied: string[] = []
   try {
     await client.connect()
-    await client.query('select pg_advisory_lock($1)', [migrateLock])
+    await takeLock(client, options.schema, options.waitMs ?? 120_000)
     await client.query(`
       create table if not exists db.migrations (
         schema text not null, version int not null, name text not null, checksum text not null,
@@ -84,6 +91,20 @@ export async function migrate(options: MigrateOptions): Promise<{ applied: strin
   } finally {
     await client.end().catch(() => undefined)
   }
+}
+
+async function takeLock(client: pg.Client, schema: string, waitMs: number): Promise<void> {
+  await client.query(`set lock_timeout = ${Math.max(1, Math.round(waitMs))}`)
+  try {
+    await client.query('select pg_advisory_lock($1)', [migrateLock])
+  } catch (error) {
+    if (sqlState(error) !== '55P03') throw error
+    throw new MigrationError(
+      `${schema}: another process has been migrating this database for ${waitMs / 1000} s. Look at what it waits for, then start again.`,
+      { cause: error },
+    )
+  }
+  await client.query(`set lock_timeout = ${tableLockMs}`)
 }
 
 async function grant(client: pg.Client, schema: string, role: string): Promise<void> {

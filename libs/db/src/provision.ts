@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
 import pg from 'pg'
+import { connection } from './connection.js'
 import { databaseError } from './errors.js'
 import { migrate } from './migrate.js'
 
@@ -53,7 +54,12 @@ export async function provision(options: ProvisionOptions): Promise<Provisioned>
       if (name !== 'owner') await client.query(`grant keepsake_service to ${role}`)
     }
     const there = await client.query('select 1 from pg_database where datname = $1', [database])
-    if (there.rowCount === 0) await client.query(`create database ${client.escapeIdentifier(database)}`)
+    const quoted = client.escapeIdentifier(database)
+    if (there.rowCount === 0) await client.query(`create database ${quoted}`)
+    // Only those who have business here may enter; nobody makes temporary tables.
+    await client.query(`
+      revoke all on database ${quoted} from public;
+      grant connect on database ${quoted} to keepsake_owner, keepsake_service`)
   })
 
   await withClient(at(admin, database), async client => {
@@ -87,7 +93,7 @@ function at(admin: URL, database: string): URL {
 }
 
 async function withClient<T>(url: URL, fn: (client: pg.Client) => Promise<T>): Promise<T> {
-  const client = new pg.Client({ connectionString: url.toString(), application_name: 'keepsake provision' })
+  const client = new pg.Client({ ...connection(url.toString()), application_name: 'keepsake provision' })
   client.on('error', () => undefined) // reported by the query that it breaks
   try {
     await client.connect()

