@@ -110,11 +110,17 @@ export class FilesystemObjectStore implements ObjectStore {
       if (size !== undefined && found.size < size) throw mediaError('RANGE_INVALID', { details: { key } })
     }
     const { signal } = options
+    // Every chunk is hashed and written before the next is read: one buffer serves for all, and a big video leaves no garbage.
+    const buffer = Buffer.allocUnsafe(chunkBytes)
     const read = (part: ObjectPart) =>
-      readFileRange(this.path(part.key), {
-        ...(part.size === undefined ? {} : { range: { start: 0, end: part.size - 1 } }),
-        ...(signal ? { signal } : {}),
-      })
+      fileChunks(
+        this.path(part.key),
+        {
+          ...(part.size === undefined ? {} : { range: { start: 0, end: part.size - 1 } }),
+          ...(signal ? { signal } : {}),
+        },
+        size => buffer.subarray(0, size),
+      )
     async function* bytes(): AsyncIterable<Uint8Array> {
       for (const part of whole) if (part.size !== 0) yield* read(part)
     }
@@ -301,30 +307,37 @@ async function flushFolder(path: string): Promise<void> {
   }
 }
 
-function readFileRange(path: string, { range, signal }: GetOptions): Readable {
-  async function* chunks(): AsyncGenerator<Uint8Array> {
-    signal?.throwIfAborted()
-    const file = await open(path, 'r').catch((error: unknown) => {
-      throw readFailure(error)
-    })
-    try {
-      const found = await file.stat()
-      if (!found.isFile()) throw mediaError('OBJECT_NOT_FOUND')
-      const { from, to } = requireRange(range, found.size)
-      for (let at = from; at < to;) {
-        signal?.throwIfAborted()
-        const buffer = Buffer.allocUnsafe(Math.min(chunkBytes, to - at))
-        const { bytesRead } = await file.read(buffer, 0, buffer.length, at)
-        if (bytesRead === 0)
-          throw mediaError('STORAGE_FAILED', { message: 'A stored file became shorter while it was read.' })
-        yield buffer.subarray(0, bytesRead)
-        at += bytesRead
-      }
-    } finally {
-      await file.close()
+function readFileRange(path: string, options: GetOptions): Readable {
+  const chunks = fileChunks(path, options, size => Buffer.allocUnsafe(size))
+  return Readable.from(chunks, { objectMode: false, highWaterMark: chunkBytes })
+}
+
+/** The bytes of a file, at most `chunkBytes` at a time, each chunk in what `bufferOf` gives for its size. */
+async function* fileChunks(
+  path: string,
+  { range, signal }: GetOptions,
+  bufferOf: (size: number) => Buffer,
+): AsyncGenerator<Uint8Array> {
+  signal?.throwIfAborted()
+  const file = await open(path, 'r').catch((error: unknown) => {
+    throw readFailure(error)
+  })
+  try {
+    const found = await file.stat()
+    if (!found.isFile()) throw mediaError('OBJECT_NOT_FOUND')
+    const { from, to } = requireRange(range, found.size)
+    for (let at = from; at < to;) {
+      signal?.throwIfAborted()
+      const buffer = bufferOf(Math.min(chunkBytes, to - at))
+      const { bytesRead } = await file.read(buffer, 0, buffer.length, at)
+      if (bytesRead === 0)
+        throw mediaError('STORAGE_FAILED', { message: 'A stored file became shorter while it was read.' })
+      yield buffer.subarray(0, bytesRead)
+      at += bytesRead
     }
+  } finally {
+    await file.close()
   }
-  return Readable.from(chunks(), { objectMode: false, highWaterMark: chunkBytes })
 }
 
 function requireRange(range: ByteRange | undefined, size: number): { from: number; to: number } {

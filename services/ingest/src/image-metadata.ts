@@ -8,19 +8,46 @@ import { parseXmp } from './xmp.js'
 import { xmpFacts } from './xmp-facts.js'
 
 /** As much of a file is looked at for metadata. Cameras put it first; a TIFF above this may lose it. */
-export const MAX_METADATA_BYTES = 48 * 1024 * 1024
+const MAX_METADATA_BYTES = 48 * 1024 * 1024
 
-/** Reads the metadata of an image file (JPEG, PNG, WebP, HEIC, AVIF, JXL, TIFF, GIF), at most the first 48 MiB of it. */
+/** Reads the metadata of an image file. */
 export async function readImageMetadataFile(path: string): Promise<MetadataFacts> {
   const file = await open(path, 'r')
   try {
-    const { size } = await file.stat()
-    const bytes = Buffer.allocUnsafe(Math.min(size, MAX_METADATA_BYTES))
-    const { bytesRead } = await file.read(bytes, 0, bytes.length, 0)
-    return readImageMetadata(bytes.subarray(0, bytesRead))
+    return await imageMetadataOf(async most => {
+      const { buffer, bytesRead } = await file.read(Buffer.allocUnsafe(Math.min(most, (await file.stat()).size)), {
+        position: 0,
+      })
+      return buffer.subarray(0, bytesRead)
+    })
   } finally {
     await file.close()
   }
+}
+
+/** How much of a file is asked for first, bytes: in nearly every JPEG all that comes before the picture. */
+const HEAD_BYTES = 128 * 1024
+
+/**
+ * Reads the metadata of an image (JPEG, PNG, WebP, HEIC, AVIF, JXL, TIFF, GIF), at most its first 48 MiB. `read` gives so many bytes from the
+ * start of the file, fewer where it ends. Of a JPEG no more is read than comes before the picture: photos are large, and there are many.
+ */
+export async function imageMetadataOf(read: (bytes: number) => Promise<Buffer>): Promise<MetadataFacts> {
+  const head = await read(HEAD_BYTES)
+  const whole = head.length < HEAD_BYTES || pictureBegins(head)
+  return readImageMetadata(whole ? head : await read(MAX_METADATA_BYTES))
+}
+
+/** Whether all segments of a JPEG up to its picture (start of scan, ITU-T T.81 B.1.1) lie within these bytes. */
+function pictureBegins(jpeg: Buffer): boolean {
+  if (jpeg.length < 4 || jpeg.readUInt16BE(0) !== 0xffd8) return false
+  for (let at = 2; at + 4 <= jpeg.length && jpeg[at] === 0xff;) {
+    if (jpeg[at + 1] === 0xda) return true
+    const length = jpeg.readUInt16BE(at + 2)
+    if (length < 2) return false
+    at += 2 + length
+  }
+  return false
 }
 
 /** Reads the metadata in an image's bytes. Broken metadata never throws: it says less, in the worst case nothing. */
