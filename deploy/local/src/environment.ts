@@ -52,7 +52,11 @@ export function environments(wiring: Wiring): Record<ServiceName, Record<string,
       ...(wiring.tls && { KEEPSAKE_TLS_CERT: wiring.tls.cert, KEEPSAKE_TLS_KEY: wiring.tls.key }),
     },
     // The operator of a family's own machine may set its plan; elsewhere it takes an order.
-    family: { KEEPSAKE_PLAN_SETTABLE: 'true' },
+    // It destroys the keys of backups when something is erased; nobody else needs them.
+    family: {
+      KEEPSAKE_PLAN_SETTABLE: 'true',
+      KEEPSAKE_KEYS: pathToFileURL(path.join(wiring.home, 'keys')).href,
+    },
   }
   const made: Record<string, Record<string, string>> = Object.fromEntries(
     serviceNames.map(name => [

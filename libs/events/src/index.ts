@@ -1,3 +1,11 @@
+export {
+  erasureKindOf,
+  reportErasure,
+  startErasure,
+  type ErasureBegun,
+  type ErasureKind,
+  type Removed,
+} from './erasure.js'
 export { EventConsumer, eventConsumer, type EventConsumerOptions } from './event-consumer.js'
 export {
   defaultRetry,

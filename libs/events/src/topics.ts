@@ -79,6 +79,18 @@ export type MomentsChanged = v1.MomentsChanged
 export const MovieChanged = perFamily('movie.changed', 'render', 'MovieChanged', v1.MovieChanged)
 export type MovieChanged = v1.MovieChanged
 
+/** An erasure began; family keeps the receipt. Order per family. Album (items) and face (faces) begin erasures too. */
+export const ErasureStarted = perFamily('erasure.started', 'family', 'ErasureStarted', v1.ErasureStarted)
+export type ErasureStarted = v1.ErasureStarted
+
+/** Owners that have not reported are asked again. Order per family. */
+export const ErasureOverdue = perFamily('erasure.overdue', 'family', 'ErasureOverdue', v1.ErasureOverdue)
+export type ErasureOverdue = v1.ErasureOverdue
+
+/** Nothing of an erasure is left with an owner. Order per family. Every owner reports. */
+export const ErasureReported = perFamily('erasure.reported', 'family', 'ErasureReported', v1.ErasureReported)
+export type ErasureReported = v1.ErasureReported
+
 /** Every topic, for operators and for tests. */
 export const topics = [
   FamilyChanged,
@@ -93,6 +105,9 @@ export const topics = [
   MediaRated,
   MomentsChanged,
   MovieChanged,
+  ErasureStarted,
+  ErasureOverdue,
+  ErasureReported,
 ] as const
 
 /** Every group that takes events in: on Kafka each has a retry and a dead-letter topic. */

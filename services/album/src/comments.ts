@@ -65,9 +65,9 @@ export async function deleteComment(tx: FamilyTx, who: MemberCaller, media: stri
   await noteComment(tx, version, mediaId, id, 'delete')
 }
 
-/** Forgets the answers under Idempotency-Keys that quote these comments, which are about to go. */
-export async function forgetComments(tx: FamilyTx, which: Sql): Promise<void> {
-  await tx.changed(sql`
+/** Forgets the answers under Idempotency-Keys that quote these comments, which are about to go; says how many. */
+export async function forgetComments(tx: FamilyTx, which: Sql): Promise<number> {
+  return tx.changed(sql`
     delete from album.idempotency i using album.comments c
     where i.family_id = ${tx.familyId} and c.family_id = ${tx.familyId} and ${which}
       and position(convert_to(c.id::text, 'UTF8') in i.response) > 0`)

@@ -2,6 +2,7 @@ import { Controller } from '@nestjs/common'
 import { sql, type FamilyTx } from '@keepsake/db'
 import {
   FamilyChanged,
+  ErasureOverdue,
   MediaAccepted,
   MediaChanged,
   MediaFailed,
@@ -12,13 +13,16 @@ import {
   OnEventWork,
   PeopleChanged,
   publish,
+  reportErasure,
   type EventContext,
   type Resync,
 } from '@keepsake/events'
 import type { Assignment, Person } from '@keepsake/proto/cluster/v1'
-import { takeIngested } from './catalogue.js'
+import { group, takeIngested } from './catalogue.js'
+import { forgetMember } from './members.js'
 import { Peers } from './peers.js'
-import { forgetFamily, takeFamily, takePeople, takeRatings } from './projections.js'
+import { forgetFamily, forgetPeople, takeFamily, takePeople, takeRatings } from './projections.js'
+import { forgetMedia } from './trash.js'
 
 type Effect = Promise<((tx: FamilyTx) => Promise<void>) | undefined>
 
@@ -74,19 +78,39 @@ export class AlbumEvents {
       const rows = await tx.many<{ mediaId: string }>(sql`
         select distinct media_id from album.media_people where family_id = ${tx.familyId}`)
       const all = new Set([...rows.map(row => row.mediaId), ...assignments.map(a => a.mediaId)])
+      // Every earlier answer of cluster has been taken in: what is written from here on is newer than the withdrawal of consent.
+      const forgotten = e.erasureId === undefined ? 0 : await forgetPeople(tx)
       await takePeople(tx, { version: e.version, mediaIds: [...all], assignments, people })
+      await reportErasure(tx, e.erasureId, 'consent', group, { rows: forgotten })
     }
   }
 
   @OnEventWork(FamilyChanged)
   async family(e: FamilyChanged, { familyId, signal }: EventContext): Effect {
-    if (e.what === 'removed') return forgetFamily
+    if (e.what === 'removed')
+      return async tx => reportErasure(tx, e.erasureId, 'family', group, { rows: await forgetFamily(tx) })
     const options = { familyId, deadlineMs: 15_000, signal }
     const [{ family }, { children }] = await Promise.all([
       this.peers.family.getFamily({}, options),
       this.peers.family.listChildren({}, options),
     ])
-    return family === undefined ? undefined : tx => takeFamily(tx, family, children)
+    return async tx => {
+      if (family !== undefined) await takeFamily(tx, family, children)
+      if (e.what !== 'members' || e.memberId === undefined) return
+      await reportErasure(tx, e.erasureId, 'member', group, { rows: await forgetMember(tx, e.memberId) })
+    }
+  }
+
+  @OnEvent(ErasureOverdue)
+  async overdue(e: ErasureOverdue, tx: FamilyTx): Promise<void> {
+    if (!e.owners.includes(group)) return
+    if (e.kind === 'item')
+      await reportErasure(tx, e.erasureId, 'item', group, { rows: (await forgetMedia(tx, e.ids)).rows })
+    else if (e.kind === 'member')
+      await reportErasure(tx, e.erasureId, 'member', group, { rows: await forgetMember(tx, e.ids[0] ?? '') })
+    else if (e.kind === 'family')
+      await reportErasure(tx, e.erasureId, 'family', group, { rows: await forgetFamily(tx) })
+    // Of people cluster tells once more.
   }
 
   private async catalogue(mediaId: string, { familyId }: EventContext): Effect {

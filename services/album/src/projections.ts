@@ -96,10 +96,18 @@ export async function takeFamily(tx: FamilyTx, family: Family, children: readonl
     on conflict (family_id, id) do update set name = excluded.name, birth_date = excluded.birth_date`)
 }
 
-/** Removes everything that album keeps of a family. Items of which it hears later, while ingest is still at it, stay out. */
-export async function forgetFamily(tx: FamilyTx): Promise<void> {
+/** Who is who and who is on what, forgotten: consent was withdrawn. Says how many rows. */
+export async function forgetPeople(tx: FamilyTx): Promise<number> {
+  await lockFamily(tx)
+  const on = await tx.changed(sql`delete from album.media_people where family_id = ${tx.familyId}`)
+  return on + (await tx.changed(sql`delete from album.people where family_id = ${tx.familyId}`))
+}
+
+/** Removes everything that album keeps of a family. Items of which it hears later, while ingest is still at it, stay out. Says how many rows. */
+export async function forgetFamily(tx: FamilyTx): Promise<number> {
   await lockFamily(tx)
   await bury(tx, group, 'family', [tx.familyId])
+  let rows = 0
   for (const remove of [
     sql`delete from album.media where family_id = ${tx.familyId}`,
     sql`delete from album.media_people where family_id = ${tx.familyId}`,
@@ -113,5 +121,6 @@ export async function forgetFamily(tx: FamilyTx): Promise<void> {
     sql`delete from album.feed_readers where family_id = ${tx.familyId}`,
     sql`delete from album.families where family_id = ${tx.familyId}`,
   ])
-    await tx.changed(remove)
+    rows += await tx.changed(remove)
+  return rows
 }

@@ -123,7 +123,7 @@ export class AlbumRpc implements RpcHandlers<typeof AlbumServiceService> {
 
   deleteMedia(r: DeleteMediaRequest, call: Call) {
     return this.change(call, methods.deleteMedia, r, tx =>
-      deleteMedia(tx, viewerOf({ caller: requireMember(call) }), r.mediaIds, r.now).then(nothing),
+      deleteMedia(tx, viewerOf({ caller: requireMember(call) }), r.mediaIds, r.now).then(erasureId => ({ erasureId })),
     )
   }
   restoreMedia(r: RestoreMediaRequest, call: Call) {

@@ -1,5 +1,5 @@
 import { sql, type Db, type FamilyTx } from '@keepsake/db'
-import { bury, MediaChanged, MediaRemoved, publish } from '@keepsake/events'
+import { bury, MediaChanged, MediaRemoved, publish, reportErasure, startErasure } from '@keepsake/events'
 import { group } from './catalogue.js'
 import { noteMedia } from './changes.js'
 import { forgetComments } from './comments.js'
@@ -11,18 +11,21 @@ import { visibleTo, type Viewer } from './viewer.js'
 
 const most = 500
 
-/** Puts items into the trash, where they are invisible for everything but a restore; with `now` they are erased for good. */
+/**
+ * Puts items into the trash, where they are invisible for everything but a restore; with `now` they are erased for good, and the receipt's id is
+ * answered.
+ */
 export async function deleteMedia(
   tx: FamilyTx,
   viewer: Viewer,
   mediaIds: readonly string[],
   now: boolean,
-): Promise<void> {
+): Promise<string | undefined> {
   const ids = checked(mediaIds)
   await lockFamily(tx)
   if (now) {
     await requireErasable(tx, viewer, ids)
-    return erase(tx, ids)
+    return erase(tx, ids, viewer.memberId)
   }
   await requireOwned(tx, viewer, ids)
   const version = await bump(tx)
@@ -31,6 +34,7 @@ export async function deleteMedia(
     update album.media set trashed_at = now(), version = ${version}
     where family_id = ${tx.familyId} and id = any(${ids}::uuid[])`)
   await publish(tx, MediaRemoved, { mediaIds: ids, version, how: 'trashed' })
+  return undefined
 }
 
 /** Takes items out of the trash again, with everything that was theirs. Those that are in no trash stay as they are. */
@@ -48,21 +52,47 @@ export async function restoreMedia(tx: FamilyTx, viewer: Viewer, mediaIds: reado
   await publish(tx, MediaChanged, { mediaIds: back, version, what: ['restored'] })
 }
 
-/** Erases items with all that album keeps of them, leaves a tombstone, and tells every owner of something derived to do the same. */
-export async function erase(tx: FamilyTx, ids: readonly string[]): Promise<void> {
+/** Erases items with all that album keeps of them and tells every owner of something derived to do the same. Answers the receipt's id. */
+export async function erase(tx: FamilyTx, ids: readonly string[], byMemberId?: string): Promise<string> {
+  const erasureId = await startErasure(tx, { kind: 'item', ids, byMemberId })
+  const { rows, version } = await forgetMedia(tx, ids)
+  await publish(tx, MediaRemoved, { mediaIds: [...ids], version, how: 'erased', erasureId })
+  await reportErasure(tx, erasureId, 'item', group, { rows })
+  return erasureId
+}
+
+/** Removes all that album keeps of items and leaves a tombstone; says how many rows. Safe to repeat. */
+export async function forgetMedia(tx: FamilyTx, ids: readonly string[]): Promise<{ rows: number; version: number }> {
   await lockFamily(tx)
   await bury(tx, group, 'media', ids)
   const version = await bump(tx)
-  await forgetComments(tx, sql`c.media_id = any(${ids}::uuid[])`)
+  let rows = await countOf(tx, ids)
+  rows += await forgetComments(tx, sql`c.media_id = any(${ids}::uuid[])`)
   await tx.changed(sql`
     delete from album.changes
     where family_id = ${tx.familyId} and media_id = any(${ids}::uuid[]) and (kind = 'comment' or op = 'delete')`)
   await noteMedia(tx, version, ids, 'delete')
-  await tx.changed(
+  rows += await tx.changed(
     sql`delete from album.media_people where family_id = ${tx.familyId} and media_id = any(${ids}::uuid[])`,
   )
-  await tx.changed(sql`delete from album.media where family_id = ${tx.familyId} and id = any(${ids}::uuid[])`)
-  await publish(tx, MediaRemoved, { mediaIds: [...ids], version, how: 'erased' })
+  rows += await tx.changed(sql`
+    delete from album.media where family_id = ${tx.familyId} and id = any(${ids}::uuid[])`)
+  // An edit of nothing else says no more than that somebody edited something.
+  await tx.changed(sql`
+    delete from album.edits e where e.family_id = ${tx.familyId}
+      and not exists (select 1 from album.edit_items i where i.family_id = e.family_id and i.edit_id = e.id)`)
+  return { rows, version }
+}
+
+/** Rows that go with their item. */
+async function countOf(tx: FamilyTx, ids: readonly string[]): Promise<number> {
+  const { rows } = await tx.one<{ rows: number }>(sql`
+    select (select count(*) from album.comments where family_id = ${tx.familyId} and media_id = any(${ids}::uuid[]))
+      + (select count(*) from album.favourites where family_id = ${tx.familyId} and media_id = any(${ids}::uuid[]))
+      + (select count(*) from album.words where family_id = ${tx.familyId} and media_id = any(${ids}::uuid[]))
+      + (select count(*) from album.collection_media where family_id = ${tx.familyId} and media_id = any(${ids}::uuid[]))
+      + (select count(*) from album.edit_items where family_id = ${tx.familyId} and media_id = any(${ids}::uuid[])) as rows`)
+  return rows
 }
 
 /** Erases what has been in the trash for longer than `days`. Several processes may do so at once. Returns how many items went. */

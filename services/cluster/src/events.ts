@@ -1,16 +1,31 @@
 import type { FamilyTx } from '@keepsake/db'
 import { Db } from '@keepsake/db'
 import {
+  ErasureOverdue,
+  erasureKindOf,
+  ErasureStarted,
   FacesDetected,
   FamilyChanged,
   MediaChanged,
   MediaRemoved,
   OnEvent,
   OnEventWork,
+  reportErasure,
   type EventContext,
 } from '@keepsake/events'
 import { Controller } from '@nestjs/common'
-import { dropFaces, eraseFamily, eraseItems, knownItems, setTrashed, takeFaces, takeFacts } from './intake.js'
+import {
+  dropFaces,
+  eraseFaces,
+  eraseFamily,
+  eraseItems,
+  tellPeople,
+  GROUP,
+  knownItems,
+  setTrashed,
+  takeFaces,
+  takeFacts,
+} from './intake.js'
 import { Peers } from './peers.js'
 import { touch } from './store.js'
 
@@ -49,16 +64,44 @@ export class ClusterEvents {
   }
 
   @OnEvent(MediaRemoved)
-  removed(event: MediaRemoved, tx: FamilyTx): Promise<void> {
-    return event.how === 'erased' ? eraseItems(tx, event.mediaIds) : setTrashed(tx, event.mediaIds, event.version, true)
+  async removed(event: MediaRemoved, tx: FamilyTx): Promise<void> {
+    if (event.how !== 'erased') return setTrashed(tx, event.mediaIds, event.version, true)
+    await reportErasure(tx, event.erasureId, 'item', GROUP, { rows: await eraseItems(tx, event.mediaIds) })
   }
 
   @OnEventWork(FamilyChanged, { deadlineMs: 120_000 })
   async family(event: FamilyChanged, context: EventContext) {
-    if (event.what === 'removed') return (tx: FamilyTx) => eraseFamily(tx)
+    const erase = async (tx: FamilyTx) =>
+      reportErasure(tx, event.erasureId, erasureKindOf(event.what), GROUP, {
+        rows: await eraseFamily(tx, event.what, event.what === 'consent' ? event.erasureId : undefined),
+      })
+    if (event.what === 'removed') return erase
     if (event.what === 'children') return async (tx: FamilyTx) => void (await touch(tx))
     if (event.what !== 'consent') return undefined
+    // A withdrawal erases although consent may have been given again since: what was found before it goes.
+    if (event.erasureId !== undefined) return erase
     const consent = await this.peers.consent(context.familyId, context.signal)
-    return consent ? undefined : (tx: FamilyTx) => eraseFamily(tx, 'consent')
+    return consent ? undefined : erase
+  }
+
+  @OnEvent(ErasureStarted)
+  async erasure(event: ErasureStarted, tx: FamilyTx): Promise<void> {
+    if (event.kind === 'face')
+      await reportErasure(tx, event.erasureId, 'face', GROUP, { rows: await eraseFaces(tx, event.ids) })
+  }
+
+  @OnEvent(ErasureOverdue)
+  async overdue({ erasureId, kind, ids, owners }: ErasureOverdue, tx: FamilyTx): Promise<void> {
+    const isMine = owners.includes(GROUP)
+    if (kind === 'item' && isMine)
+      await reportErasure(tx, erasureId, 'item', GROUP, { rows: await eraseItems(tx, ids) })
+    else if (kind === 'face' && isMine)
+      await reportErasure(tx, erasureId, 'face', GROUP, { rows: await eraseFaces(tx, ids) })
+    else if (kind === 'family' && isMine)
+      await reportErasure(tx, erasureId, 'family', GROUP, { rows: await eraseFamily(tx) })
+    else if (kind === 'consent' && isMine)
+      await reportErasure(tx, erasureId, 'consent', GROUP, { rows: await eraseFamily(tx, 'consent', erasureId) })
+    // Album waits for word that nobody is known any more.
+    else if (kind === 'consent' && owners.includes('album')) await tellPeople(tx, erasureId)
   }
 }

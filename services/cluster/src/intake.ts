@@ -29,6 +29,8 @@ export async function takeFaces(tx: FamilyTx, item: ItemFaces, facts: DescribedM
     on conflict (family_id, media_id) do update set version = excluded.version, faces_failed = excluded.faces_failed,
       generation = greatest(items.generation, excluded.generation)`)
   for (const face of item.faces) {
+    // The answer may be older than the removal of one of its faces.
+    if (await isGone(tx, GROUP, 'face', face.id)) continue
     const box = face.box ?? { x: 0, y: 0, w: 0, h: 0 }
     const ranges = face.ranges.length ? sql.json(face.ranges.map(r => ({ start: r.start, end: r.end }))) : null
     await tx.changed(sql`
@@ -93,16 +95,25 @@ export async function setTrashed(
   }
 }
 
-/** Removes everything about items for good: faces, decisions, and their places in the ledger. A late event finds a tombstone. */
-export async function eraseItems(tx: FamilyTx, ids: readonly string[]): Promise<void> {
+/** Removes everything about items for good: faces, decisions, and their places in the ledger. A late event finds a tombstone. Says how many rows. */
+export async function eraseItems(tx: FamilyTx, ids: readonly string[]): Promise<number> {
   await bury(tx, GROUP, KIND, ids)
   const faces = await tx.many<{ faceId: string }>(
     sql`select face_id from cluster.faces where media_id = any(${ids}::uuid[])`,
   )
-  await tx.changed(sql`delete from cluster.items where media_id = any(${ids}::uuid[])`)
-  if (faces.length === 0) return
+  const items = await tx.changed(sql`delete from cluster.items where media_id = any(${ids}::uuid[])`)
+  if (faces.length === 0) return items
   await touch(tx)
-  await forgetFaces(tx, new Set(faces.map(f => f.faceId)))
+  return items + faces.length + (await forgetFaces(tx, new Set(faces.map(f => f.faceId))))
+}
+
+/** Removes single faces for good; the others of their items stay. Says how many rows. Safe to repeat. */
+export async function eraseFaces(tx: FamilyTx, faceIds: readonly string[]): Promise<number> {
+  await bury(tx, GROUP, 'face', faceIds)
+  const faces = await tx.changed(sql`delete from cluster.faces where face_id = any(${faceIds}::uuid[])`)
+  const said = await forgetFaces(tx, new Set(faceIds))
+  if (faces > 0) await touch(tx)
+  return faces + said
 }
 
 /** Forgets an item that face knows nothing of any more; only that it is in the trash is kept. */
@@ -121,8 +132,9 @@ async function keepTrash(tx: FamilyTx): Promise<void> {
     where trashed`)
 }
 
-/** Takes faces out of the ledger; an entry about such a face alone goes with it. */
-async function forgetFaces(tx: FamilyTx, gone: ReadonlySet<string>): Promise<void> {
+/** Takes faces out of the ledger; an entry about such a face alone goes with it. Says how many entries changed. */
+async function forgetFaces(tx: FamilyTx, gone: ReadonlySet<string>): Promise<number> {
+  let changed = 0
   const prune = (value: unknown): unknown => {
     if (Array.isArray(value)) return value.filter(v => !(typeof v === 'string' && gone.has(v))).map(prune)
     if (value && typeof value === 'object')
@@ -131,21 +143,25 @@ async function forgetFaces(tx: FamilyTx, gone: ReadonlySet<string>): Promise<voi
   }
   for (const { id, sequence: _s, undone: _u, ...entry } of await readEntries(tx)) {
     if ('faceId' in entry && gone.has(entry.faceId)) {
-      await tx.changed(sql`delete from cluster.corrections where correction_id = ${id}`)
+      changed += await tx.changed(sql`delete from cluster.corrections where correction_id = ${id}`)
       continue
     }
     const kept = prune(entry)
     if (JSON.stringify(kept) !== JSON.stringify(entry))
-      await tx.changed(sql`update cluster.corrections set entry = ${sql.json(kept)} where correction_id = ${id}`)
+      changed += await tx.changed(
+        sql`update cluster.corrections set entry = ${sql.json(kept)} where correction_id = ${id}`,
+      )
   }
+  return changed
 }
 
 /**
- * Removes every face, person and word of the family: consent was withdrawn (`why` is `consent`), or the family is gone. Consent may be given
- * again, so a withdrawal leaves the bare mark of what is in the trash; the catalogue will not tell of that a second time.
+ * Removes every face, person and word of the family: consent was withdrawn (`why` is `consent`), or the family is gone. Says how many rows.
+ * Consent may be given again, so a withdrawal leaves the bare mark of what is in the trash; the catalogue will not tell of that a second time.
  */
-export async function eraseFamily(tx: FamilyTx, why = 'removed'): Promise<void> {
+export async function eraseFamily(tx: FamilyTx, why = 'removed', erasureId?: string): Promise<number> {
   if (why === 'consent') await keepTrash(tx)
+  let rows = 0
   for (const table of [
     sql`cluster.child_proposals`,
     sql`cluster.questions`,
@@ -153,13 +169,26 @@ export async function eraseFamily(tx: FamilyTx, why = 'removed'): Promise<void> 
     sql`cluster.corrections`,
     sql`cluster.faces`,
   ])
-    await tx.changed(sql`delete from ${table}`)
-  await tx.changed(
+    rows += await tx.changed(sql`delete from ${table}`)
+  rows += await tx.changed(
     why === 'consent' ? sql`delete from cluster.items where not trashed` : sql`delete from cluster.items`,
   )
   const family = await tx.maybe<{ version: number }>(sql`
     update cluster.families set version = version + 1, generation = generation + 1, done_generation = generation + 1, waiting_since = null
     returning version`)
   // A run under way has read what is gone: its generation is passed, so it stores nothing.
-  if (family) await publish(tx, PeopleChanged, { version: family.version, mediaIds: [], all: true })
+  if (family || erasureId !== undefined)
+    await publish(tx, PeopleChanged, {
+      version: family?.version ?? 0,
+      mediaIds: [],
+      all: true,
+      ...(erasureId === undefined ? {} : { erasureId }),
+    })
+  return rows
+}
+
+/** Says how people are now, to whoever waits for it because of an erasure. */
+export async function tellPeople(tx: FamilyTx, erasureId: string): Promise<void> {
+  const family = await tx.maybe<{ version: number }>(sql`select version from cluster.families`)
+  await publish(tx, PeopleChanged, { version: family?.version ?? 0, mediaIds: [], all: true, erasureId })
 }

@@ -4,6 +4,7 @@ import { isMediaFailure, type ObjectStore } from '@keepsake/media'
 import type { Media } from '@keepsake/proto/ingest/v1'
 import { KeepsakeError } from '@keepsake/rpc'
 import { noteConsent, type ConsentWord } from './consent.js'
+import { removedOf, wasErased, withoutRemoved, type RemovedFace } from './erase-faces.js'
 import { cropsOf, hasCrops, markCrops, markStaleCrops } from './erase.js'
 import { GAVE_UP } from './errors.js'
 import { assignIds } from './face-ids.js'
@@ -68,8 +69,10 @@ export async function detectItem(
     detectSeconds.record((performance.now() - began) / 1000, { kind, outcome })
   }
   try {
-    const observed = await observe(media, tools, { lane: 'backfill', deadline: Date.now() + WORK_MS, signal })
-    faces = await keepPortraits(tools, familyId, mediaId, observed)
+    const seen = await observe(media, tools, { lane: 'backfill', deadline: Date.now() + WORK_MS, signal })
+    const removed = await db.family(familyId, tx => removedOf(tx, mediaId))
+    const observed = withoutRemoved(seen, removed, media.rotation)
+    faces = await keepPortraits(tools, familyId, mediaId, observed, removed)
     ended('ready')
     facesFound.add(faces.length, {})
   } catch (error) {
@@ -86,12 +89,14 @@ async function keepPortraits(
   familyId: string,
   mediaId: string,
   observed: readonly ObservedFace[],
+  removed: readonly RemovedFace[],
 ): Promise<StoredFace[]> {
   const earlier = await db.family(familyId, tx => readFaces(tx, [mediaId]))
   const ids = assignIds(
     mediaId,
     observed.map(({ face }) => face),
     earlier,
+    removed.map(({ faceId }) => faceId),
   )
   return Promise.all(
     observed.map(async (one, index) => {
@@ -115,16 +120,19 @@ async function storeFaces(
   if (!isAllowed || (await isGone(tx, GROUP, 'media', mediaId))) return void (await markCrops(tx, [mediaId]))
   const known = await readItem(tx, mediaId)
   if (known && known.version > version) return
+  const kept: StoredFace[] = []
+  for (const face of [...faces].sort((a, b) => a.id.localeCompare(b.id)))
+    if (!(await wasErased(tx, face.id))) kept.push(face)
   const hadFaces = await tx.maybe(sql`
     select 1 from face.faces where family_id = ${tx.familyId} and media_id = ${mediaId} limit 1`)
-  await replaceFaces(tx, item, faces)
-  if (hadFaces)
+  await replaceFaces(tx, item, kept)
+  if (hadFaces || kept.length < faces.length)
     await markStaleCrops(
       tx,
       mediaId,
-      faces.map(face => face.id),
+      kept.map(face => face.id),
     )
-  await publish(tx, FacesDetected, { mediaId, version, faces: faces.length })
+  await publish(tx, FacesDetected, { mediaId, version, faces: kept.length })
 }
 
 /** The code that an item fails with; undefined where trying again may help. */

@@ -1,5 +1,6 @@
 import { sql, type Db, type FamilyTx } from '@keepsake/db'
 import type { ObjectStore } from '@keepsake/media'
+import { cropsRemoved } from './erasures.js'
 
 /** Where the crops of an item's faces lie. Ends in `/`. */
 export const cropsOf = (familyId: string, mediaId: string): string => `families/${familyId}/media/${mediaId}/faces/`
@@ -10,14 +11,24 @@ export async function hasCrops(store: ObjectStore, familyId: string, mediaId: st
   return false
 }
 
-/** Forgets items: their rows go with this transaction, their crops soon after (see `CropSweeper`). Items that were never looked at count too. */
-export async function forgetItems(tx: FamilyTx, mediaIds: readonly string[]): Promise<void> {
+/** Forgets items: their rows go with this transaction, their crops soon after (see `CropSweeper`). Items that were never looked at count too. Says how many rows. */
+export async function forgetItems(tx: FamilyTx, mediaIds: readonly string[]): Promise<number> {
   await markCrops(tx, mediaIds)
-  await tx.changed(sql`delete from face.items where family_id = ${tx.familyId} and media_id = any(${mediaIds}::uuid[])`)
+  const ids = [...mediaIds]
+  await tx.changed(sql`delete from face.removed where family_id = ${tx.familyId} and media_id = any(${ids}::uuid[])`)
+  const faces = await tx.changed(
+    sql`delete from face.faces where family_id = ${tx.familyId} and media_id = any(${ids}::uuid[])`,
+  )
+  return (
+    faces +
+    (await tx.changed(sql`delete from face.items where family_id = ${tx.familyId} and media_id = any(${ids}::uuid[])`))
+  )
 }
 
-/** Forgets everything about the family but its word on consent; answers the items that had faces. */
-export async function forgetFamily(tx: FamilyTx): Promise<{ mediaId: string; version: number }[]> {
+/** Forgets everything about the family but its word on consent; answers the items that had faces, and how many rows went. */
+export async function forgetFamily(
+  tx: FamilyTx,
+): Promise<{ items: { mediaId: string; version: number }[]; rows: number }> {
   const items = await tx.many<{ mediaId: string; version: number }>(sql`
     select media_id, version from face.items i where family_id = ${tx.familyId}
       and exists (select 1 from face.faces f where f.family_id = i.family_id and f.media_id = i.media_id) order by media_id`)
@@ -25,8 +36,9 @@ export async function forgetFamily(tx: FamilyTx): Promise<{ mediaId: string; ver
     tx,
     items.map(item => item.mediaId),
   )
-  await tx.changed(sql`delete from face.items where family_id = ${tx.familyId}`)
-  return items
+  const faces = await tx.changed(sql`delete from face.faces where family_id = ${tx.familyId}`)
+  const rows = faces + (await tx.changed(sql`delete from face.items where family_id = ${tx.familyId}`))
+  return { items, rows }
 }
 
 /** Marks the crops of items for removal. */
@@ -62,12 +74,15 @@ export async function sweepCrops(db: Db, store: ObjectStore, signal?: AbortSigna
       signal?.throwIfAborted()
       const prefix = cropsOf(familyId, mediaId)
       const kept = new Set(keep.map(id => prefix + id))
-      for await (const { key } of store.list(prefix)) if (!kept.has(key) && (await store.remove(key))) removed++
-      await db.family(familyId, tx =>
-        tx.changed(sql`
+      let gone = 0
+      for await (const { key } of store.list(prefix)) if (!kept.has(key) && (await store.remove(key))) gone++
+      removed += gone
+      await db.family(familyId, async tx => {
+        await tx.changed(sql`
           delete from face.garbage
-          where family_id = ${familyId} and media_id = ${mediaId} and date_trunc('milliseconds', added_at) <= ${addedAt}`),
-      )
+          where family_id = ${familyId} and media_id = ${mediaId} and date_trunc('milliseconds', added_at) <= ${addedAt}`)
+        await cropsRemoved(tx, mediaId, gone)
+      })
     }
   }
 }

@@ -9,6 +9,8 @@ export const errors = {
       message: `At most ${most} items can be asked for at once.`,
       details: { most: String(most) },
     }),
+  faceNotFound: () =>
+    new KeepsakeError({ code: 'NOT_FOUND', reason: 'FACE_NOT_FOUND', message: 'There is no such face.' }),
   /** The item has neither a preview nor an original to look at. */
   nothingToLookAt: () =>
     new KeepsakeError({

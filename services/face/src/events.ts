@@ -1,7 +1,14 @@
-import { FamilyChanged, MediaIngested, MediaRemoved, OnEventWork, type EventContext } from '@keepsake/events'
+import {
+  ErasureOverdue,
+  FamilyChanged,
+  MediaIngested,
+  MediaRemoved,
+  OnEventWork,
+  type EventContext,
+} from '@keepsake/events'
 import { Controller, Inject } from '@nestjs/common'
 import { detectItem, type DetectTools, type Effect } from './detect-item.js'
-import { onFamilyChanged, onMediaRemoved } from './forget.js'
+import { onErasureOverdue, onFamilyChanged, onMediaRemoved } from './forget.js'
 
 /** Under this name Nest hands out the service's tools. */
 export const FACE_TOOLS = Symbol('face tools')
@@ -30,5 +37,10 @@ export class FaceEvents {
   @OnEventWork(FamilyChanged)
   async familyChanged(event: FamilyChanged, context: EventContext): Promise<Effect | undefined> {
     return onFamilyChanged(this.tools, event, context)
+  }
+
+  @OnEventWork(ErasureOverdue)
+  async overdue(event: ErasureOverdue, context: EventContext): Promise<Effect | undefined> {
+    return onErasureOverdue(this.tools, event, context)
   }
 }

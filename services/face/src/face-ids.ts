@@ -17,12 +17,13 @@ export function faceId(mediaId: string, index: number): string {
 
 /**
  * Ids for the faces of an item, in their order. A face that is there already (the item was turned, or is looked at by a better model) keeps its id,
- * and with it what people said about it; pairs are made best first.
+ * and with it what people said about it; pairs are made best first. No face gets an id out of `never`.
  */
 export function assignIds(
   mediaId: string,
   faces: readonly { embedding: ArrayLike<number> }[],
   earlier: readonly { id: string; embedding: ArrayLike<number> }[],
+  never: readonly string[] = [],
 ): string[] {
   const pairs = faces
     .flatMap((face, index) =>
@@ -31,7 +32,7 @@ export function assignIds(
     .filter(({ alike }) => alike >= SAME_FACE)
     .sort((a, b) => b.alike - a.alike || a.index - b.index || a.id.localeCompare(b.id))
   const ids = new Map<number, string>()
-  const taken = new Set<string>()
+  const taken = new Set<string>(never)
   for (const { index, id } of pairs) {
     if (ids.has(index) || taken.has(id)) continue
     ids.set(index, id)

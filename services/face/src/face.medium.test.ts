@@ -119,10 +119,11 @@ const webp = ({ data, width, height }: RgbImage) =>
     .toBuffer()
 const service = callAs({ kind: 'service', service: 'cluster', familyId: FAMILY }, { deadlineMs: 600_000 })
 const facesOf = async (id: string, call = service) => {
-  const { items } = await new FaceRpc(db, store).getFaces({ mediaIds: [id], faceIds: [], embeddings: true }, call)
+  const { items } = await rpcOf().getFaces({ mediaIds: [id], faceIds: [], embeddings: true }, call)
   return items[0]
 }
-const stored = () => new FaceRpc(db, store).countStored({ mediaIds: [] }, service)
+const rpcOf = () => new FaceRpc(db, store, bench().tools)
+const stored = () => rpcOf().countStored({ mediaIds: [] }, service)
 const detected = () => database.rows<{ key: string }>(`select key from events.outbox where topic = 'faces.detected'`)
 const cropKeys = async (id: string) => {
   const keys: string[] = []
@@ -207,7 +208,7 @@ describe('an item that is ingested', () => {
     expect(await facesOf(mediaId(2))).toBeUndefined()
     await ingested(mediaId(2), 1, 4)
     expect(await facesOf(mediaId(2))).toMatchObject({ state: 'failed', failureCode: 'FACE_GAVE_UP' })
-    const progress = await new FaceRpc(db, store).getProgress({}, service)
+    const progress = await rpcOf().getProgress({}, service)
     expect(progress).toEqual({ done: 0, failed: 2, faces: 0, consent: true })
   })
 })
@@ -247,7 +248,7 @@ describe('consent', () => {
     for (const table of ['items', 'faces', 'garbage'])
       expect(await database.rows(`select * from face.${table}`)).toEqual([])
     expect(await detected()).toHaveLength(4)
-    expect((await new FaceRpc(db, store).getProgress({}, service)).consent).toBe(false)
+    expect((await rpcOf().getProgress({}, service)).consent).toBe(false)
   })
 
   test('withdrawn while an item is being looked at: its faces are not stored, its crops go', async () => {
@@ -293,7 +294,7 @@ describe('removal', () => {
     }
     await erased(mediaId(1))
     await sweepCrops(db, store)
-    expect(await new FaceRpc(db, store).countStored({ mediaIds: [mediaId(1)] }, service)).toEqual({
+    expect(await rpcOf().countStored({ mediaIds: [mediaId(1)] }, service)).toEqual({
       rows: 0,
       objects: 0,
     })
@@ -341,7 +342,7 @@ describe('reading', () => {
       role: 'parent',
       groupIds: [],
     })
-    const rpc = new FaceRpc(db, store)
+    const rpc = rpcOf()
     const ask = (embeddings: boolean) => rpc.getFaces({ mediaIds: [mediaId(1)], faceIds: [], embeddings }, member)
     await expect(ask(true)).rejects.toMatchObject({ code: 'PERMISSION_DENIED' })
     const { photo, ingested } = bench()
@@ -355,7 +356,7 @@ describe('reading', () => {
     await photo(mediaId(1), drawFaces(800, 600, TWO))
     await ingested(mediaId(1))
     const [face] = (await facesOf(mediaId(1)))?.faces ?? []
-    const rpc = new FaceRpc(db, store)
+    const rpc = rpcOf()
     const byFace = (call = service) =>
       rpc.getFaces({ mediaIds: [], faceIds: [face?.id ?? ''], embeddings: false }, call)
     expect((await byFace()).items.map(item => item.faces.map(f => f.id))).toEqual([[face?.id]])

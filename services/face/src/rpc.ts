@@ -3,6 +3,7 @@ import type { ObjectStore } from '@keepsake/media'
 import {
   FaceServiceService,
   type CountStoredRequest,
+  type EraseFacesRequest,
   type Face,
   type GetFacesRequest,
   type GetFacesResponse,
@@ -14,7 +15,9 @@ import { Inject } from '@nestjs/common'
 import { hasConsent } from './consent.js'
 import { toBytes } from './embedding.js'
 import { countStored } from './erase.js'
+import { eraseFaces } from './erase-faces.js'
 import { errors } from './errors.js'
+import { FACE_TOOLS, type FaceTools } from './events.js'
 import { readFaces, readItems, type StoredFace } from './store.js'
 
 /** Under this name Nest hands out the object store. */
@@ -29,11 +32,19 @@ export class FaceRpc implements RpcHandlers<typeof FaceServiceService> {
   constructor(
     private readonly db: Db,
     @Inject(OBJECT_STORE) private readonly store: ObjectStore,
+    @Inject(FACE_TOOLS) private readonly tools: FaceTools,
   ) {}
 
   async getFaces(request: GetFacesRequest, call: Call): Promise<GetFacesResponse> {
     if (request.embeddings) requireService(call)
     return getFaces(this.db, request, call)
+  }
+
+  async eraseFaces({ faceIds }: EraseFacesRequest, call: Call): Promise<{ erasureId: string }> {
+    if (faceIds.length > MAX_IDS) throw errors.tooManyIds(MAX_IDS)
+    const erasureId = await eraseFaces(this.db, this.tools.peers, call, faceIds)
+    this.tools.sweep()
+    return { erasureId }
   }
 
   async getProgress(_: GetProgressRequest, call: Call): Promise<GetProgressResponse> {

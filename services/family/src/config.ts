@@ -18,6 +18,20 @@ export const familyConfig = z.object({
     min: 1,
     max: 3650,
   }),
+  KEEPSAKE_ERASURE_OVERDUE_SECONDS: number({
+    help: 'After this time without all reports the owners of an erasure are asked again.',
+    unit: 's',
+    default: 120,
+    min: 1,
+    max: 86_400,
+  }),
+  KEEPSAKE_ERASURE_SWEEP_SECONDS: number({
+    help: 'How often overdue erasures are looked for.',
+    unit: 's',
+    default: 60,
+    min: 1,
+    max: 86_400,
+  }),
   KEEPSAKE_PLAN_SETTABLE: flag({
     help: 'Whether a parent may set the plan without an order (a family on its own machine).',
     default: false,

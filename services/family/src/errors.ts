@@ -17,6 +17,8 @@ export const errors = {
       message: `A password needs at least ${least} characters and must not be the address itself.`,
       details: { least: String(least) },
     }),
+  erasureNotFound: () =>
+    new KeepsakeError({ code: 'NOT_FOUND', reason: 'ERASURE_NOT_FOUND', message: 'There is no such receipt.' }),
   invalid: (field: string, message: string) =>
     new KeepsakeError({ code: 'INVALID_ARGUMENT', reason: 'INVALID_VALUE', message, details: { field } }),
   wrongCredentials: () =>

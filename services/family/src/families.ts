@@ -1,21 +1,26 @@
 import { sql, type Db, type FamilyTx, type Tx } from '@keepsake/db'
-import { FamilyChanged, publish, type Resync } from '@keepsake/events'
+import { FamilyChanged, publish, reportErasure, type Resync } from '@keepsake/events'
 import type { Consent, CreateFamilyRequest, Family, UpdateFamilyRequest } from '@keepsake/proto/family/v1'
 import type { Caller } from '@keepsake/rpc'
 import { checkName } from './accounts.js'
 import { recordConsent } from './consent.js'
+import { beginErasure } from './erasures.js'
 import { errors } from './errors.js'
 
 /** What of a family changed; other services read what they need. */
 export type FamilyChange = 'created' | 'settings' | 'consent' | 'members' | 'groups' | 'children' | 'plan' | 'removed'
 
 /** Grows the family's version and says what changed, in the transaction that changed it. */
-export async function familyChanged(tx: FamilyTx, what: FamilyChange): Promise<number> {
+export async function familyChanged(
+  tx: FamilyTx,
+  what: FamilyChange,
+  erased: { erasureId?: string; memberId?: string } = {},
+): Promise<number> {
   const row = await tx.maybe<{ version: number }>(sql`
     update family.families set version = version + 1 where family_id = ${tx.familyId} and removed_at is null
     returning version`)
   if (row === undefined) throw errors.familyNotFound()
-  await publish(tx, FamilyChanged, { version: row.version, what })
+  await publish(tx, FamilyChanged, { version: row.version, what, ...erased })
   return row.version
 }
 
@@ -135,8 +140,13 @@ export async function listFamilies(tx: Tx, accountId: string): Promise<Family[]>
   return rows.map(shown)
 }
 
-/** Changes settings and consent; each part is published as what it is, and only when it changed. */
-export async function updateFamily(tx: FamilyTx, memberId: string, request: UpdateFamilyRequest): Promise<Family> {
+/** Changes settings and consent; each part is published as what it is, and only when it changed. Withdrawing consent begins an erasure. */
+export async function updateFamily(
+  tx: FamilyTx,
+  memberId: string,
+  request: UpdateFamilyRequest,
+): Promise<{ family: Family; erasureId?: string }> {
+  let erasureId: string | undefined
   checkSettings(request)
   const changed = await tx.changed(sql`
     update family.families set
@@ -151,9 +161,13 @@ export async function updateFamily(tx: FamilyTx, memberId: string, request: Upda
     const before = (await readFamily(tx, 'parent')).faceRecognition?.given ?? false
     await recordConsent(tx, memberId, request.faceRecognitionConsent, request.consentTextVersion)
     // A repeated yes under a newer text is recorded, but nobody has to act on it.
-    if (before !== request.faceRecognitionConsent) await familyChanged(tx, 'consent')
+    if (before && !request.faceRecognitionConsent)
+      erasureId = await beginErasure(tx, { kind: 'consent', byMemberId: memberId })
+    if (before !== request.faceRecognitionConsent)
+      await familyChanged(tx, 'consent', erasureId === undefined ? {} : { erasureId })
   }
-  return readFamily(tx, 'parent')
+  const family = await readFamily(tx, 'parent')
+  return erasureId === undefined ? { family } : { family, erasureId }
 }
 
 /** Sets the plan. */
@@ -170,13 +184,23 @@ export async function setPlan(tx: FamilyTx, plan: string, role: string): Promise
  * Removes the family: it is gone for everybody at once, and every owner of derived data hears of it. A tombstone without
  * any content stays, so that a late event cannot bring it back.
  */
-export async function deleteFamily(tx: FamilyTx): Promise<void> {
-  await familyChanged(tx, 'removed')
+export async function deleteFamily(tx: FamilyTx, by: { memberId: string; accountId: string }): Promise<string> {
+  const erasureId = await beginErasure(tx, { kind: 'family', byMemberId: by.memberId }, by.accountId)
+  await familyChanged(tx, 'removed', { erasureId })
+  await reportErasure(tx, erasureId, 'family', 'family', { rows: await forgetFamily(tx) })
+  return erasureId
+}
+
+/** Removes all that this service keeps of the family but its tombstone and its receipts; says how many rows. Safe to repeat. */
+export async function forgetFamily(tx: FamilyTx): Promise<number> {
+  let rows = 0
   for (const table of [sql`group_members`, sql`groups`, sql`invitations`, sql`children`, sql`consents`, sql`members`])
-    await tx.changed(sql`delete from family.${table} where family_id = ${tx.familyId}`)
-  await tx.changed(sql`delete from family.idempotency where scope = ${tx.familyId}`) // answers hold names
+    rows += await tx.changed(sql`delete from family.${table} where family_id = ${tx.familyId}`)
+  rows += await tx.changed(sql`delete from family.idempotency where scope = ${tx.familyId}`)
   await tx.changed(sql`
-    update family.families set removed_at = now(), name = '' where family_id = ${tx.familyId}`)
+    update family.families set removed_at = coalesce(removed_at, now()), name = '', time_zone = 'UTC', locale = 'en'
+    where family_id = ${tx.familyId}`)
+  return rows
 }
 
 /** How the present state of every family is published again: its version, or that it is removed. */

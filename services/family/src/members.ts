@@ -1,7 +1,9 @@
 import { sql, type FamilyTx } from '@keepsake/db'
+import { reportErasure } from '@keepsake/events'
 import type { Member, UpdateMemberRequest } from '@keepsake/proto/family/v1'
 import { KeepsakeError, type Caller, type MemberCaller } from '@keepsake/rpc'
 import { checkName } from './accounts.js'
+import { beginErasure } from './erasures.js'
 import { errors } from './errors.js'
 import { familyChanged } from './families.js'
 
@@ -50,12 +52,25 @@ export async function updateMember(tx: FamilyTx, caller: MemberCaller, request: 
 }
 
 /** Removes a member (a parent), or leaves (the member). The last parent cannot go; deleting the family is another call. */
-export async function deleteMember(tx: FamilyTx, caller: MemberCaller, id: string): Promise<void> {
+export async function deleteMember(tx: FamilyTx, caller: MemberCaller, id: string): Promise<string> {
   parentOrSelf(caller, id)
   await requireOtherParent(tx, id)
-  if ((await tx.changed(sql`delete from family.members where member_id::text = ${id}`)) === 0)
-    throw errors.memberNotFound()
-  await familyChanged(tx, 'members')
+  const member = await tx.maybe(sql`select 1 from family.members where member_id::text = ${id} for update`)
+  if (member === undefined) throw errors.memberNotFound()
+  const erasureId = await beginErasure(tx, { kind: 'member', ids: [id], byMemberId: caller.memberId }, caller.accountId)
+  await familyChanged(tx, 'members', { erasureId, memberId: id })
+  await reportErasure(tx, erasureId, 'member', 'family', { rows: await forgetMember(tx, id) })
+  return erasureId
+}
+
+/** Removes what this service keeps of a member; says how many rows. The account stays: it is the person's own. Safe to repeat. */
+export async function forgetMember(tx: FamilyTx, id: string): Promise<number> {
+  const groups = await tx.changed(sql`
+    delete from family.group_members where family_id = ${tx.familyId} and member_id::text = ${id}`)
+  return (
+    groups +
+    (await tx.changed(sql`delete from family.members where family_id = ${tx.familyId} and member_id::text = ${id}`))
+  )
 }
 
 /** Throws LAST_PARENT unless a parent other than `id` remains. Locks the parents, so that two cannot leave at once. */

@@ -14,6 +14,8 @@ import {
   type DeleteApiKeyRequest,
   type DeleteChildRequest,
   type DeleteGroupRequest,
+  type GetErasureRequest,
+  type ListErasuresRequest,
   type DeleteMemberRequest,
   type DeleteSessionRequest,
   type RefreshSessionRequest,
@@ -43,6 +45,7 @@ import { createChild, deleteChild, listChildren, updateChild } from './children.
 import { errors } from './errors.js'
 import { deleteFamily, insertFamily, listFamilies, readFamily, roleOf, setPlan, updateFamily } from './families.js'
 import { createGroup, deleteGroup, listGroups, updateGroup } from './groups.js'
+import { getErasure, getErasureOf, listErasures } from './erasures.js'
 import { once } from './idempotency.js'
 import { acceptInvitation, createInvitation } from './invitations.js'
 import { deleteMember, listMembers, updateMember } from './members.js'
@@ -158,13 +161,12 @@ export class FamilyRpc implements RpcHandlers<typeof FamilyServiceService> {
 
   updateFamily(r: UpdateFamilyRequest, call: Call) {
     const { memberId } = requireParent(call)
-    return this.db.family(call, async tx => ({ family: await updateFamily(tx, memberId, r) }))
+    return this.db.family(call, tx => updateFamily(tx, memberId, r))
   }
 
   async deleteFamily(_: object, call: Call) {
-    requireParent(call)
-    await this.db.family(call, deleteFamily)
-    return {}
+    const parent = requireParent(call)
+    return { erasureId: await this.db.family(call, tx => deleteFamily(tx, parent)) }
   }
 
   setPlan(r: SetPlanRequest, call: Call) {
@@ -184,8 +186,7 @@ export class FamilyRpc implements RpcHandlers<typeof FamilyServiceService> {
 
   async deleteMember(r: DeleteMemberRequest, call: Call) {
     const caller = requireMember(call)
-    await this.db.family(call, tx => deleteMember(tx, caller, r.id))
-    return {}
+    return { erasureId: await this.db.family(call, tx => deleteMember(tx, caller, r.id)) }
   }
 
   listGroups(_: object, call: Call) {
@@ -223,6 +224,22 @@ export class FamilyRpc implements RpcHandlers<typeof FamilyServiceService> {
 
   acceptInvitation(r: AcceptInvitationRequest, call: Call) {
     return acceptInvitation(this.db, accountOf(call), r.code, this.settings.now())
+  }
+
+  listErasures(r: ListErasuresRequest, call: Call) {
+    if (call.caller.kind !== 'service') requireParent(call)
+    return this.db.family(call, tx => listErasures(tx, r))
+  }
+
+  async getErasure({ id }: GetErasureRequest, call: Call) {
+    if (call.caller.kind === 'account') {
+      const account = accountOf(call)
+      return {
+        erasure: await this.db.system('a receipt of an account', tx => getErasureOf(tx, account, id)),
+      }
+    }
+    if (call.caller.kind !== 'service') requireParent(call)
+    return { erasure: await this.db.family(call, tx => getErasure(tx, id)) }
   }
 
   listChildren(_: object, call: Call) {

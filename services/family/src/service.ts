@@ -1,10 +1,12 @@
 import { loadConfig, type Env } from '@keepsake/config'
 import { Db } from '@keepsake/db'
-import { eventConsumer, PostgresLog } from '@keepsake/events'
+import { eventConsumer, openEventLog } from '@keepsake/events'
+import { openKeyStore } from '@keepsake/media/key-store'
 import { FamilyServiceService } from '@keepsake/proto/family/v1'
 import { runService, ServiceIdentity, type RunningService } from '@keepsake/rpc'
 import { AccessTokens } from './access-token.js'
 import { familyConfig } from './config.js'
+import { startAsking } from './erasure-sweep.js'
 import { FamilyModule } from './family.module.js'
 import { familyResync } from './families.js'
 import { Seal } from './seal.js'
@@ -18,14 +20,24 @@ export async function startFamily(env: Env): Promise<RunningService> {
   const access = AccessTokens.fromEnv(env, config.KEEPSAKE_ACCESS_TOKEN_MINUTES)
   const sessions = { access, sessionDays: config.KEEPSAKE_SESSION_DAYS }
   const settings = new Settings(sessions, config.KEEPSAKE_PLAN_SETTABLE, Seal.fromEnv(env))
-  return runService({
+  const keys = openKeyStore(env)
+  let stopAsking = async () => {}
+  const service = await runService({
     name: 'family',
     env,
     identity,
-    module: FamilyModule.with(db, identity, settings),
+    module: FamilyModule.with(db, identity, settings, keys),
     rpc: [FamilyServiceService],
-    strategies: [eventConsumer({ group: 'family', log: new PostgresLog(db), db, resync: [familyResync] })],
+    strategies: [eventConsumer({ group: 'family', log: openEventLog(env, db), db, resync: [familyResync] })],
     readiness: () => db.ping(),
-    onClose: () => db.close(),
+    onClose: async () => {
+      await stopAsking()
+      await db.close()
+    },
   })
+  stopAsking = startAsking(db, {
+    everyMs: config.KEEPSAKE_ERASURE_SWEEP_SECONDS * 1000,
+    overdueMs: config.KEEPSAKE_ERASURE_OVERDUE_SECONDS * 1000,
+  })
+  return service
 }

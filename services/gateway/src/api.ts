@@ -1,5 +1,6 @@
 import { accountEndpoints } from './accounts.js'
 import type { AnyEndpoint } from './endpoint.js'
+import { erasureEndpoints } from './erasures.js'
 import { exportEndpoint } from './export.js'
 import { familyEndpoints } from './families.js'
 import { eventEndpoint, type LiveEvents } from './live-events.js'
@@ -13,6 +14,7 @@ import { processingEndpoints } from './processing.js'
 export const apiEndpoints = (live: LiveEvents): readonly AnyEndpoint[] => [
   ...accountEndpoints,
   ...familyEndpoints,
+  ...erasureEndpoints,
   ...mediaEndpoints,
   ...processingEndpoints,
   ...peopleEndpoints,

@@ -2,6 +2,7 @@ import type { Family as FamilyMessage } from '@keepsake/proto/family/v1'
 import { z } from 'zod'
 import { ifThere } from './clients.js'
 import { endpoint, type AnyEndpoint } from './endpoint.js'
+import { erasureHeader } from './erasures.js'
 import { errors } from './errors.js'
 import { listOf, present, wholeList } from './list.js'
 import { day, instant } from './times.js'
@@ -139,7 +140,7 @@ export const familyEndpoints: readonly AnyEndpoint[] = [
     }),
     answer: family,
     codes: ['CONSENT_TEXT_REQUIRED', 'PARENT_REQUIRED'],
-    async handle({ body, edge, as }) {
+    async handle({ body, edge, as, reply }) {
       const { faceRecognition, ...settings } = body
       const changed = await edge.clients.family.updateFamily(
         {
@@ -149,6 +150,7 @@ export const familyEndpoints: readonly AnyEndpoint[] = [
         },
         await as(),
       )
+      if (changed.erasureId !== undefined) void reply.header(erasureHeader, changed.erasureId)
       return shownFamily(changed.family)
     },
   }),
@@ -156,11 +158,12 @@ export const familyEndpoints: readonly AnyEndpoint[] = [
     method: 'DELETE',
     path: at(''),
     id: 'deleteFamily',
-    summary: 'Removes the family and erases everything it has.',
+    summary: 'Removes the family and erases everything it has; `Keepsake-Erasure-Id` names the receipt.',
     scope: 'admin',
     codes: ['PARENT_REQUIRED'],
-    async handle({ edge, as }) {
-      await edge.clients.family.deleteFamily({}, await as())
+    async handle({ edge, as, reply }) {
+      const { erasureId } = await edge.clients.family.deleteFamily({}, await as())
+      void reply.header(erasureHeader, erasureId)
     },
   }),
   endpoint({
@@ -216,11 +219,12 @@ export const familyEndpoints: readonly AnyEndpoint[] = [
     method: 'DELETE',
     path: at('/members/{memberId}'),
     id: 'deleteMember',
-    summary: 'Removes a member, or leaves.',
+    summary: 'Removes a member with what she wrote and liked, or leaves; what she uploaded stays with the family.',
     scope: 'admin',
     codes: ['MEMBER_NOT_FOUND', 'LAST_PARENT', 'PARENT_REQUIRED'],
-    async handle({ params, edge, as }) {
-      await edge.clients.family.deleteMember({ id: params.memberId }, await as())
+    async handle({ params, edge, as, reply }) {
+      const { erasureId } = await edge.clients.family.deleteMember({ id: params.memberId }, await as())
+      void reply.header(erasureHeader, erasureId)
     },
   }),
   endpoint({

@@ -3,6 +3,7 @@ import type { CallOptions } from '@keepsake/rpc'
 import { z } from 'zod'
 import { ifThere } from './clients.js'
 import { endpoint, type AnyEndpoint, type Input } from './endpoint.js'
+import { erasureHeader } from './erasures.js'
 import { errors } from './errors.js'
 import { cursorOf, listOf, orAbsent, paging, present, words, yes } from './list.js'
 import { mediaUrl, originalKeyOf, renditionKey, renditions } from './media-urls.js'
@@ -459,11 +460,14 @@ export const mediaEndpoints: readonly AnyEndpoint[] = [
     method: 'DELETE',
     path: item,
     id: 'deleteMedia',
-    summary: 'Moves the item to the trash for 30 days; `now=true` erases it.',
+    summary:
+      'Moves the item to the trash for 30 days; `now=true` erases it, and `Keepsake-Erasure-Id` names the receipt.',
     query: z.object({ now: yes.optional() }),
     codes: ['MEDIA_NOT_FOUND'],
-    async handle({ params, query, edge, as }) {
-      await edge.clients.album.deleteMedia({ mediaIds: [params.mediaId], now: query.now ?? false }, await as())
+    async handle({ params, query, edge, as, reply }) {
+      const asked = { mediaIds: [params.mediaId], now: query.now ?? false }
+      const { erasureId } = await edge.clients.album.deleteMedia(asked, await as())
+      if (erasureId !== undefined) void reply.header(erasureHeader, erasureId)
     },
   }),
   endpoint({
@@ -473,8 +477,10 @@ export const mediaEndpoints: readonly AnyEndpoint[] = [
     summary: 'Moves many items to the trash, or erases them.',
     body: z.object({ ids, now: z.boolean().optional() }),
     codes: ['MEDIA_NOT_FOUND'],
-    async handle({ body, edge, as }) {
-      await edge.clients.album.deleteMedia({ mediaIds: body.ids, now: body.now ?? false }, await as())
+    async handle({ body, edge, as, reply }) {
+      const asked = { mediaIds: body.ids, now: body.now ?? false }
+      const { erasureId } = await edge.clients.album.deleteMedia(asked, await as())
+      if (erasureId !== undefined) void reply.header(erasureHeader, erasureId)
     },
   }),
   endpoint({

@@ -2,6 +2,7 @@ import type { Person as PersonMessage } from '@keepsake/proto/cluster/v1'
 import { z } from 'zod'
 import { ifThere } from './clients.js'
 import { endpoint, type AnyEndpoint, type Input } from './endpoint.js'
+import { erasureHeader } from './erasures.js'
 import { errors } from './errors.js'
 import { cursorOf, listOf, orAbsent, paging, present, yes } from './list.js'
 import { mediaUrl } from './media-urls.js'
@@ -190,6 +191,18 @@ export const peopleEndpoints: readonly AnyEndpoint[] = [
         { faceId: params.faceId, personId: body?.personId ?? '' },
         await as(60_000),
       )
+    },
+  }),
+  endpoint({
+    method: 'DELETE',
+    path: `${base}/faces/{faceId}`,
+    id: 'eraseFace',
+    summary:
+      'Erases a face for good, with all that was computed from it; it is not found again. `Keepsake-Erasure-Id` names the receipt.',
+    codes: ['FACE_NOT_FOUND', 'PARENT_REQUIRED'],
+    async handle({ params, edge, as, reply }) {
+      const { erasureId } = await edge.clients.face.eraseFaces({ faceIds: [params.faceId] }, await as())
+      void reply.header(erasureHeader, erasureId)
     },
   }),
   endpoint({

@@ -1,9 +1,11 @@
 import {
+  ErasureOverdue,
   FamilyChanged,
   MediaAccepted,
   MediaChanged,
   MediaRemoved,
   OnEventWork,
+  reportErasure,
   type EventContext,
 } from '@keepsake/events'
 import type { FamilyTx } from '@keepsake/db'
@@ -43,15 +45,25 @@ export class IngestEvents {
 
   @OnEventWork(MediaRemoved, { concurrency: 2 })
   async removed(event: MediaRemoved, context: EventContext) {
-    if (event.how === 'erased') await eraseMedia(this.context, context.familyId, event.mediaIds)
-    return undefined
+    if (event.how !== 'erased') return undefined
+    const removed = await eraseMedia(this.context, context.familyId, event.mediaIds)
+    return (tx: FamilyTx) => reportErasure(tx, event.erasureId, 'item', 'ingest', removed)
   }
 
   @OnEventWork(FamilyChanged)
   async familyChanged(event: FamilyChanged, context: EventContext) {
     this.context.forget(context.familyId)
-    if (event.what === 'removed') await eraseFamily(this.context, context.familyId)
     if (event.what === 'settings') await redate(this.context, context.familyId, context.signal)
-    return undefined
+    if (event.what !== 'removed') return undefined
+    const removed = await eraseFamily(this.context, context.familyId)
+    return (tx: FamilyTx) => reportErasure(tx, event.erasureId, 'family', 'ingest', removed)
+  }
+
+  @OnEventWork(ErasureOverdue)
+  async overdue({ erasureId, kind, ids, owners }: ErasureOverdue, { familyId }: EventContext) {
+    if (!owners.includes('ingest')) return undefined
+    const removed =
+      kind === 'family' ? await eraseFamily(this.context, familyId) : await eraseMedia(this.context, familyId, ids)
+    return (tx: FamilyTx) => reportErasure(tx, erasureId, kind === 'family' ? 'family' : 'item', 'ingest', removed)
   }
 }

@@ -1,5 +1,8 @@
 import type { FamilyTx } from '@keepsake/db'
 import {
+  ErasureOverdue,
+  ErasureReported,
+  ErasureStarted,
   FacesDetected,
   FamilyChanged,
   MediaChanged,
@@ -7,9 +10,11 @@ import {
   MediaRemoved,
   OnEvent,
   PeopleChanged,
+  reportErasure,
 } from '@keepsake/events'
 import { Controller } from '@nestjs/common'
-import { erase, eraseFamily, hear } from './intake.js'
+import { erasureOverdue, erasureReported, erasureStarted } from './erasures.js'
+import { erase, eraseFamily, GROUP, hear } from './intake.js'
 import { heard, markAllStale } from './store.js'
 
 /** What rating does about what happened: it notes which items to rate again, and asks for their present state when it does. */
@@ -31,7 +36,8 @@ export class RatingEvents {
   @OnEvent(MediaRemoved)
   async removed(event: MediaRemoved, tx: FamilyTx): Promise<void> {
     await heard(tx, { album: event.version })
-    if (event.how === 'erased') await erase(tx, event.mediaIds)
+    if (event.how === 'erased')
+      await reportErasure(tx, event.erasureId, 'item', GROUP, { rows: await erase(tx, event.mediaIds) })
     // The catalogue says whether it still is in the trash when it is looked at.
     else await hear(tx, event.mediaIds)
   }
@@ -50,7 +56,27 @@ export class RatingEvents {
 
   @OnEvent(FamilyChanged)
   async family(event: FamilyChanged, tx: FamilyTx): Promise<void> {
-    if (event.what === 'removed') await eraseFamily(tx)
+    if (event.what === 'removed')
+      await reportErasure(tx, event.erasureId, 'family', GROUP, { rows: await eraseFamily(tx) })
     else if (event.what === 'children' || event.what === 'consent') await markAllStale(tx)
+  }
+
+  @OnEvent(ErasureStarted)
+  erasureStarted(event: ErasureStarted, tx: FamilyTx): Promise<void> {
+    return erasureStarted(tx, event)
+  }
+
+  @OnEvent(ErasureReported)
+  erasureReported(event: ErasureReported, tx: FamilyTx): Promise<void> {
+    return erasureReported(tx, event)
+  }
+
+  @OnEvent(ErasureOverdue)
+  async erasureOverdue(event: ErasureOverdue, tx: FamilyTx): Promise<void> {
+    const { erasureId, kind, ids, owners } = event
+    if (!owners.includes(GROUP)) return
+    if (kind === 'item') await reportErasure(tx, erasureId, 'item', GROUP, { rows: await erase(tx, ids) })
+    else if (kind === 'family') await reportErasure(tx, erasureId, 'family', GROUP, { rows: await eraseFamily(tx) })
+    else await erasureOverdue(tx, event)
   }
 }

@@ -14,23 +14,26 @@ export async function hear(tx: FamilyTx, mediaIds: readonly string[]): Promise<v
   await markStale(tx, there)
 }
 
-/** Erased items leave no row; their near duplicates are rated anew, for one of them may be the best now. */
-export async function erase(tx: FamilyTx, mediaIds: readonly string[]): Promise<void> {
+/** Erased items leave no row; their near duplicates are rated anew, for one of them may be the best now. Says how many rows. */
+export async function erase(tx: FamilyTx, mediaIds: readonly string[]): Promise<number> {
   await bury(tx, GROUP, KIND, mediaIds)
   const left = await tx.many<{ mediaId: string }>(sql`
     select media_id from rating.items where not media_id = any(${mediaIds}::uuid[]) and duplicate_group in (
       select duplicate_group from rating.items where media_id = any(${mediaIds}::uuid[]) and duplicate_group is not null)`)
-  await tx.changed(sql`delete from rating.items where media_id = any(${mediaIds}::uuid[])`)
+  const rows = await tx.changed(sql`delete from rating.items where media_id = any(${mediaIds}::uuid[])`)
   await tx.changed(sql`delete from rating.stale where media_id = any(${mediaIds}::uuid[])`)
   await tx.changed(sql`update rating.families set moments_stale = true`)
   await markStale(
     tx,
     left.map(row => row.mediaId),
   )
+  return rows
 }
 
-/** The family is gone: nothing of it stays. */
-export async function eraseFamily(tx: FamilyTx): Promise<void> {
-  for (const table of [sql`rating.stale`, sql`rating.items`, sql`rating.families`])
-    await tx.changed(sql`delete from ${table}`)
+/** The family is gone: nothing of it stays. Says how many rows went. */
+export async function eraseFamily(tx: FamilyTx): Promise<number> {
+  let rows = 0
+  for (const table of [sql`rating.stale`, sql`rating.items`, sql`rating.families`, sql`rating.erasures`])
+    rows += await tx.changed(sql`delete from ${table}`)
+  return rows
 }

@@ -1,6 +1,7 @@
 import { Controller } from '@nestjs/common'
 import { Db, type FamilyTx } from '@keepsake/db'
 import {
+  ErasureOverdue,
   FacesDetected,
   FamilyChanged,
   MediaChanged,
@@ -10,9 +11,11 @@ import {
   OnEventWork,
   type EventContext,
 } from '@keepsake/events'
+import { eraseAndReport, forgetMember } from './erasures.js'
 import { makeAgain } from './movies.js'
 import { Peers } from './peers.js'
-import { carryOut, familyRemoved, itemsRemoved, judgeChanges, moviesWith, viewersChanged } from './withdraw.js'
+import { GROUP } from './segments.js'
+import { carryOut, itemsRemoved, judgeChanges, moviesWith, viewersChanged } from './withdraw.js'
 
 /** What other services say, taken in. */
 @Controller()
@@ -24,7 +27,8 @@ export class RenderEvents {
 
   @OnEvent(MediaRemoved)
   async removed(e: MediaRemoved, tx: FamilyTx): Promise<void> {
-    await itemsRemoved(tx, e.mediaIds, e.how === 'erased')
+    if (e.how === 'erased') await eraseAndReport(tx, e.erasureId, 'item', e.mediaIds)
+    else await itemsRemoved(tx, e.mediaIds, false)
   }
 
   @OnEventWork(MediaChanged, { deadlineMs: 60_000 })
@@ -47,7 +51,15 @@ export class RenderEvents {
 
   @OnEvent(FamilyChanged)
   async family(e: FamilyChanged, tx: FamilyTx): Promise<void> {
-    if (e.what === 'removed') await familyRemoved(tx)
+    if (e.what === 'removed') await eraseAndReport(tx, e.erasureId, 'family', [])
     else if (e.what === 'members' || e.what === 'groups') await viewersChanged(tx)
+    if (e.memberId !== undefined) await forgetMember(tx, e.erasureId, e.memberId)
+  }
+
+  @OnEvent(ErasureOverdue)
+  async overdue(e: ErasureOverdue, tx: FamilyTx): Promise<void> {
+    if (!e.owners.includes(GROUP)) return
+    if (e.kind === 'item' || e.kind === 'family') await eraseAndReport(tx, e.erasureId, e.kind, e.ids)
+    else if (e.kind === 'member') await forgetMember(tx, e.erasureId, e.ids[0] ?? '')
   }
 }

@@ -44,11 +44,12 @@ export async function keepSegment(
   if (!stillWanted) await objects.remove(key)
 }
 
-/** Forgets every segment that shows one of these items; its bytes go after the transaction. */
-export async function dropSegmentsOf(tx: FamilyTx, mediaIds: readonly string[]): Promise<void> {
+/** Forgets every segment that shows one of these items; its bytes go after the transaction. Says how many. */
+export async function dropSegmentsOf(tx: FamilyTx, mediaIds: readonly string[]): Promise<number> {
   const rows = await tx.many<{ hash: string }>(sql`
     delete from render.segments where family_id = ${tx.familyId} and media_ids && ${[...mediaIds]}::uuid[] returning hash`)
   if (rows.length > 0) await throwAway(tx, ...rows.map(r => segmentKey(tx.familyId, r.hash)))
+  return rows.length
 }
 
 /** Forgets segments that no film has used for so many days; says how many. */

@@ -16,14 +16,14 @@ export async function moviesWith(tx: FamilyTx, mediaIds: readonly string[]): Pro
   return rows.map(r => r.movieId)
 }
 
-/** Items are gone: no film shows them from here on. Erased ones leave no segment behind either, and none comes back. */
-export async function itemsRemoved(tx: FamilyTx, mediaIds: readonly string[], erased: boolean): Promise<void> {
+/** Items are gone: no film shows them from here on. Erased ones leave no segment behind either, and none comes back. Says how many rows went. */
+export async function itemsRemoved(tx: FamilyTx, mediaIds: readonly string[], erased: boolean): Promise<number> {
   if (erased) await bury(tx, GROUP, 'media', mediaIds)
   await makeAgain(tx, await moviesWith(tx, mediaIds), 'unfit')
-  if (!erased) return
-  await dropSegmentsOf(tx, mediaIds)
+  if (!erased) return 0
+  const segments = await dropSegmentsOf(tx, mediaIds)
   const ids = [...mediaIds]
-  await tx.changed(
+  const shown = await tx.changed(
     sql`delete from render.movie_items where family_id = ${tx.familyId} and media_id = any(${ids}::uuid[])`,
   )
   await tx.changed(sql`
@@ -32,6 +32,7 @@ export async function itemsRemoved(tx: FamilyTx, mediaIds: readonly string[], er
       banned = array(select unnest(banned) except select unnest(${ids}::uuid[])),
       rejected = coalesce((select jsonb_agg(r) from jsonb_array_elements(rejected) r where not (r->>'mediaId' = any(${ids}::text[]))), '[]')
     where family_id = ${tx.familyId}`)
+  return segments + shown
 }
 
 /** A movie and why it must be made again. */
@@ -89,12 +90,13 @@ export async function viewersChanged(tx: FamilyTx): Promise<void> {
   )
 }
 
-/** The family is gone, and with it every movie, segment and record of a call. */
-export async function familyRemoved(tx: FamilyTx): Promise<void> {
-  await tx.changed(sql`delete from render.movies where family_id = ${tx.familyId}`)
-  await tx.changed(sql`delete from render.segments where family_id = ${tx.familyId}`)
-  await tx.changed(sql`delete from render.idempotency where family_id = ${tx.familyId}`)
+/** The family is gone, and with it every movie, segment and record of a call. Says how many rows went. */
+export async function familyRemoved(tx: FamilyTx): Promise<number> {
+  const movies = await tx.changed(sql`delete from render.movies where family_id = ${tx.familyId}`)
+  const segments = await tx.changed(sql`delete from render.segments where family_id = ${tx.familyId}`)
+  const calls = await tx.changed(sql`delete from render.idempotency where family_id = ${tx.familyId}`)
   await throwAway(tx, `families/${tx.familyId}/movies/`)
+  return movies + segments + calls
 }
 
 /**

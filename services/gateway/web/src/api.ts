@@ -102,6 +102,16 @@ export interface Member {
   groups: string[]
 }
 
+/** The receipt of an erasure. */
+export interface Erasure {
+  id: string
+  kind: 'item' | 'face' | 'consent' | 'member' | 'family'
+  ids: string[]
+  startedAt: string
+  complete: boolean
+  owners: { name: string; doneAt?: string }[]
+}
+
 export interface Question {
   id: string
   faceId: string

@@ -193,6 +193,19 @@ export const en = {
   invite: 'Invite',
   inviteLink: 'Send this link; it works once.',
   faceRecognition: 'Face recognition',
+  erasures: 'Erased',
+  erasuresText:
+    'What was erased is removed everywhere: from the album, from films, from everything computed, and its key from every backup. Here you see when that is complete.',
+  erased: (kind: 'item' | 'face' | 'consent' | 'member' | 'family', count: number) =>
+    ({
+      item: n(count, 'item', 'items'),
+      face: n(count, 'face', 'faces'),
+      consent: 'All faces and people',
+      member: 'A member',
+      family: 'The family',
+    })[kind],
+  erasureComplete: 'Gone everywhere',
+  erasurePending: (done: number, all: number) => `Still being removed: ${done} of ${all} places`,
   // problems
   somethingWrong: 'Something went wrong.',
   offline: 'The album cannot be reached. Trying again …',

@@ -178,6 +178,19 @@ export const ja: Messages = {
   invite: '招待する',
   inviteLink: 'このリンクを送ってください。1回だけ使えます。',
   faceRecognition: '顔認識',
+  erasures: '消去の記録',
+  erasuresText:
+    '消去したものは、アルバム・ムービー・解析結果のすべてから取り除かれ、バックアップでは鍵が破棄されて読めなくなります。完了したかどうかをここで確認できます。',
+  erased: (kind, count) =>
+    ({
+      item: `写真・動画${count}件`,
+      face: `顔${count}件`,
+      consent: 'すべての顔と人物',
+      member: 'メンバー1人',
+      family: '家族',
+    })[kind],
+  erasureComplete: 'すべて消去済み',
+  erasurePending: (done, all) => `消去中：${all}か所のうち${done}か所が完了`,
   somethingWrong: '問題が発生しました。',
   offline: 'アルバムに接続できません。再接続しています…',
   notFound: '見つかりません。',

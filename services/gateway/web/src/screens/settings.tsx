@@ -1,7 +1,7 @@
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { useState } from 'react'
 import { useSearchParams } from 'react-router'
-import { api, type Child, type List, type Member } from '../api.ts'
+import { api, type Child, type Erasure, type List, type Member } from '../api.ts'
 import { useLanguage } from '../i18n/messages.tsx'
 import { ConsentQuestion, consentTextVersion } from '../parts/consent.tsx'
 import { LanguageChoice } from '../parts/language-choice.tsx'
@@ -25,6 +25,7 @@ export function SettingsScreen() {
       <Children />
       {family.role === 'parent' && <FaceRecognition />}
       <Members />
+      {family.role === 'parent' && <Erasures />}
       <section className="row">
         <button type="button" onClick={() => void session.signOut()}>
           {m.signOut}
@@ -177,6 +178,37 @@ function Members() {
         </p>
       )}
       <FormError error={invite.error} />
+    </section>
+  )
+}
+
+/** Receipts of what was erased: what, when, and whether everybody has reported. Hidden while there is none. */
+function Erasures() {
+  const { m, locale } = useLanguage()
+  const family = useFamily()
+  const erasures = useQuery({
+    queryKey: ['erasures', family.id],
+    queryFn: () => api<List<Erasure>>('GET', `/families/${family.id}/erasures?limit=20`),
+    refetchInterval: query => (query.state.data?.items.some(erasure => !erasure.complete) ? 3000 : false),
+  })
+  if (!erasures.data?.items.length) return null
+  const when = new Intl.DateTimeFormat(locale, { dateStyle: 'medium', timeStyle: 'short' })
+  return (
+    <section>
+      <h2>{m.erasures}</h2>
+      <p>{m.erasuresText}</p>
+      <ul className="names">
+        {erasures.data.items.map(({ id, kind, ids, startedAt, complete, owners }) => (
+          <li key={id}>
+            {m.erased(kind, ids.length)} <time dateTime={startedAt}>{when.format(new Date(startedAt))}</time>{' '}
+            <small>
+              {complete
+                ? m.erasureComplete
+                : m.erasurePending(owners.filter(owner => owner.doneAt !== undefined).length, owners.length)}
+            </small>
+          </li>
+        ))}
+      </ul>
     </section>
   )
 }
