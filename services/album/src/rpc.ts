@@ -89,9 +89,12 @@ export class AlbumRpc implements RpcHandlers<typeof AlbumServiceService> {
   }
 
   editMedia(r: EditMediaRequest, call: Call) {
-    return this.change(call, methods.editMedia, r, async tx => ({
-      editId: await editMedia(tx, requireMember(call), r.mediaIds, r.changes),
-    }))
+    return this.change(call, methods.editMedia, r, async tx => {
+      const caller = requireMember(call)
+      if (r.audience !== undefined) await setAudience(tx, viewerOf({ caller }), r.mediaIds, r.audience)
+      if (r.audience !== undefined && r.changes === undefined) return { editId: '' }
+      return { editId: await editMedia(tx, caller, r.mediaIds, r.changes) }
+    })
   }
   undoEdit(r: UndoEditRequest, call: Call) {
     return this.change(call, methods.undoEdit, r, tx => undoEdit(tx, requireMember(call), r.editId).then(nothing))

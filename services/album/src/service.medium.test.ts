@@ -205,6 +205,21 @@ test('a call repeated under its Idempotency-Key is done once; another one under 
   })
 })
 
+test('facts and audience of one request change together or not at all', async () => {
+  const parent = member('parent')
+  const id = upload()
+  await fromIngest.registerMedia({ mediaId: id }, { familyId, deadlineMs: 10_000 })
+  const shown = async () => (await album.getMedia({ mediaId: id }, await as(parent))).media
+  const audience = { kind: 'parents', ids: [] }
+  const edit = async (changes: { clear: []; description?: string; takenAt?: string } | undefined) =>
+    album.editMedia({ mediaIds: [id], changes, audience }, await as(parent))
+  await expect(edit({ clear: [], takenAt: 'no date' })).rejects.toMatchObject({ reason: 'FACTS_INVALID' })
+  expect(await shown()).toMatchObject({ audience: { kind: 'everyone' } })
+  expect((await edit({ clear: [], description: 'First snow' })).editId).not.toBe('')
+  expect(await shown()).toMatchObject({ audience, description: 'First snow' })
+  expect((await edit(undefined)).editId).toBe('')
+})
+
 test('an erased item leaves no answer behind that quotes a comment on it', async () => {
   const parent = member('parent')
   const id = upload()

@@ -171,6 +171,24 @@ describe('who asks', () => {
       expect((await ask(method, path, { token: 'write-key', body })).body).toMatchObject({ code: 'SCOPE_REQUIRED' })
   })
 
+  test('has a key: consent is not for it to give or to take back', async () => {
+    const { getFamily } = album.answers['family'] ?? {}
+    album.answers['family'] = { ...album.answers['family'], updateFamily: getFamily ?? (() => ({})) }
+    album.tokens.set('admin-key', { role: 'parent', scopes: ['read', 'write', 'admin'] })
+    const faceRecognition = { consent: true, textVersion: '2026-11' }
+    for (const token of ['write-key', 'admin-key'])
+      for (const [method, path] of [
+        ['PATCH', base],
+        ['POST', '/v1/families'],
+      ] as const)
+        expect(await ask(method, path, { token, body: { name: 'Sato', faceRecognition } })).toMatchObject({
+          status: 403,
+          body: { code: 'SESSION_REQUIRED' },
+        })
+    expect((await ask('PATCH', base, { token: 'write-key', body: { name: 'Sato' } })).status).toBe(200)
+    expect((await ask('PATCH', base, { body: { faceRecognition } })).status).toBe(200)
+  })
+
   test('sends an Idempotency-Key: the service that owns the effect gets it', async () => {
     album.answers['family'] = {
       ...album.answers['family'],
@@ -333,20 +351,17 @@ describe('items', () => {
         seen.push(r)
         return { editId: 'e1' }
       },
-      setAudience: (r: unknown) => {
-        seen.push(r)
-        return {}
-      },
     }
     const changed = await ask('PATCH', `${base}/media/${mediaId}`, {
       body: { takenAt: '1999-12-31T23:00:00+09:00', description: null, rotation: 90, audience: { kind: 'parents' } },
     })
     expect(changed.status).toBe(200)
     expect(changed.headers.get('keepsake-edit-id')).toBe('e1')
+    // One call: all or nothing.
     expect(seen).toEqual([
-      { mediaIds: [mediaId], audience: { kind: 'parents', ids: [] } },
       {
         mediaIds: [mediaId],
+        audience: { kind: 'parents', ids: [] },
         changes: expect.objectContaining({
           takenAt: '1999-12-31T23:00:00',
           timeZone: '+09:00',
@@ -358,6 +373,8 @@ describe('items', () => {
     const shifted = await ask('POST', `${base}/media:edit`, { body: { ids: ['a', 'b'], shift: { seconds: -3600 } } })
     expect(shifted).toMatchObject({ status: 200, body: { editId: 'e1' } })
     expect(seen.at(-1)).toMatchObject({ mediaIds: ['a', 'b'], changes: { shiftSeconds: -3600 } })
+    await ask('POST', `${base}/media:edit`, { body: { ids: ['a'], changes: { audience: { kind: 'parents' } } } })
+    expect(seen.at(-1)).toEqual({ mediaIds: ['a'], audience: { kind: 'parents', ids: [] } })
     expect((await ask('PATCH', `${base}/media/${mediaId}`, { body: { takenAt: 'yesterday' } })).status).toBe(400)
     expect((await ask('PATCH', `${base}/media/${mediaId}`, { body: { rotation: 45 } })).status).toBe(400)
   })

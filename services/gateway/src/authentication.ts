@@ -9,7 +9,7 @@ import { errors } from './errors.js'
 export const defaultDeadlineMs = 15_000
 // An identity lives 60 s; a request that goes on for longer (an upload, a stream) gets a new one in time.
 const renewAfterMs = 40_000
-const nobody: Person = { accountId: '', memberId: '', role: '', plan: '' }
+const nobody: Person = { accountId: '', memberId: '', role: '', plan: '', byKey: false }
 
 /** The bearer token of a request: access token or API key. */
 export function bearerOf(request: FastifyRequest): string | undefined {
@@ -91,6 +91,7 @@ export async function openSession(
     memberId: known.memberId ?? '',
     role: known.role ?? '',
     plan: known.plan,
+    byKey: known.scopes.length > 0,
   }
   return { person, familyId, signal, as, asGateway }
 }

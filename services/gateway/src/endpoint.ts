@@ -18,6 +18,8 @@ export interface Person {
   readonly memberId: string
   readonly role: string
   readonly plan: string
+  /** Whether an API key speaks for the person, who is then not there to decide anything. */
+  readonly byKey: boolean
 }
 
 /** One request, checked and authenticated. */

@@ -19,6 +19,12 @@ export const errors = {
       message: `This API key may not do that: it lacks the scope ${scope}.`,
       details: { scope },
     }),
+  sessionRequired: () =>
+    new KeepsakeError({
+      code: 'PERMISSION_DENIED',
+      reason: 'SESSION_REQUIRED',
+      message: 'Only a person who has signed in can decide this: no API key can.',
+    }),
   crossSite: () =>
     new KeepsakeError({
       code: 'PERMISSION_DENIED',

@@ -1,7 +1,7 @@
 import type { Family as FamilyMessage } from '@keepsake/proto/family/v1'
 import { z } from 'zod'
 import { ifThere } from './clients.js'
-import { endpoint, type AnyEndpoint } from './endpoint.js'
+import { endpoint, type AnyEndpoint, type Person } from './endpoint.js'
 import { erasureHeader } from './erasures.js'
 import { errors } from './errors.js'
 import { listOf, present, wholeList } from './list.js'
@@ -29,6 +29,11 @@ const family = z
     version: z.int(),
   })
   .meta({ id: 'Family' })
+
+/** Consent is a person's word, yes or no: a key that a program holds cannot give it or take it back. */
+function requireDecider(person: Person, faceRecognition: unknown): void {
+  if (faceRecognition !== undefined && person.byKey) throw errors.sessionRequired()
+}
 
 const consent = z.object({ consent: z.boolean(), textVersion: z.string().max(100).optional() })
 const member = z
@@ -103,8 +108,9 @@ export const familyEndpoints: readonly AnyEndpoint[] = [
     }),
     answer: family,
     status: 201,
-    codes: ['CONSENT_TEXT_REQUIRED'],
-    async handle({ body, edge, as }) {
+    codes: ['CONSENT_TEXT_REQUIRED', 'SESSION_REQUIRED'],
+    async handle({ body, person, edge, as }) {
+      requireDecider(person, body.faceRecognition)
       const { faceRecognition, ...settings } = body
       const made = await edge.clients.family.createFamily(
         {
@@ -139,8 +145,9 @@ export const familyEndpoints: readonly AnyEndpoint[] = [
       faceRecognition: consent.optional(),
     }),
     answer: family,
-    codes: ['CONSENT_TEXT_REQUIRED', 'PARENT_REQUIRED'],
-    async handle({ body, edge, as, reply }) {
+    codes: ['CONSENT_TEXT_REQUIRED', 'PARENT_REQUIRED', 'SESSION_REQUIRED'],
+    async handle({ body, person, edge, as, reply }) {
+      requireDecider(person, body.faceRecognition)
       const { faceRecognition, ...settings } = body
       const changed = await edge.clients.family.updateFamily(
         {

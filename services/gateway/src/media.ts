@@ -1,5 +1,4 @@
 import type { FactChanges, Media as MediaMessage } from '@keepsake/proto/album/v1'
-import type { CallOptions } from '@keepsake/rpc'
 import { z } from 'zod'
 import { ifThere } from './clients.js'
 import { endpoint, type AnyEndpoint, type Input } from './endpoint.js'
@@ -339,10 +338,6 @@ async function requireVisible(asked: Asked, mediaId: string): Promise<MediaMessa
   return found
 }
 
-/** One request with two effects: each is remembered under a key of its own. */
-const apart = (options: CallOptions, effect: string): CallOptions =>
-  options.idempotencyKey === undefined ? options : { ...options, idempotencyKey: `${options.idempotencyKey}.${effect}` }
-
 /** Items: the timeline, facts and their corrections, favourites, comments, trash, bytes. */
 export const mediaEndpoints: readonly AnyEndpoint[] = [
   endpoint({
@@ -397,21 +392,14 @@ export const mediaEndpoints: readonly AnyEndpoint[] = [
     codes: ['MEDIA_NOT_FOUND', 'INVALID_VALUE'],
     async handle({ body, edge, as }) {
       const shiftSeconds = typeof body.shift === 'object' ? body.shift.seconds : body.shift
-      const changes = factChanges(body.changes ?? {})
-      if (body.changes?.audience !== undefined)
-        await edge.clients.album.setAudience(
-          { mediaIds: body.ids, audience: audienceMessage(body.changes.audience) },
-          apart(await as(), 'audience'),
-        )
-      if (changes === undefined && shiftSeconds === undefined) {
-        if (body.changes?.audience === undefined) throw errors.malformed('Say what to change, or by how much to shift.')
-        return {}
-      }
-      const { editId } = await edge.clients.album.editMedia(
-        { mediaIds: body.ids, changes: { clear: [], ...changes, shiftSeconds } },
-        await as(),
-      )
-      return { editId }
+      const facts = factChanges(body.changes ?? {})
+      const changes =
+        facts === undefined && shiftSeconds === undefined ? undefined : { clear: [], ...facts, shiftSeconds }
+      const audience = body.changes?.audience && audienceMessage(body.changes.audience)
+      if (changes === undefined && audience === undefined)
+        throw errors.malformed('Say what to change, or by how much to shift.')
+      const { editId } = await edge.clients.album.editMedia({ mediaIds: body.ids, changes, audience }, await as())
+      return editId === '' ? {} : { editId }
     },
   }),
   endpoint({
@@ -443,15 +431,12 @@ export const mediaEndpoints: readonly AnyEndpoint[] = [
     async handle(input) {
       const { body, edge, params, reply } = input
       const { mediaId } = params
-      if (body.audience !== undefined)
-        await edge.clients.album.setAudience(
-          { mediaIds: [mediaId], audience: audienceMessage(body.audience) },
-          apart(await input.as(), 'audience'),
-        )
       const changes = factChanges(body)
-      if (changes !== undefined) {
-        const { editId } = await edge.clients.album.editMedia({ mediaIds: [mediaId], changes }, await input.as())
-        void reply.header('keepsake-edit-id', editId)
+      const audience = body.audience && audienceMessage(body.audience)
+      if (changes !== undefined || audience !== undefined) {
+        const edit = { mediaIds: [mediaId], changes, audience }
+        const { editId } = await edge.clients.album.editMedia(edit, await input.as())
+        if (editId !== '') void reply.header('keepsake-edit-id', editId)
       }
       return detail(input, mediaId)
     },
