@@ -25,7 +25,8 @@ const settings = [
   'wal_compression=on',
   'timezone=UTC',
   'log_timezone=UTC',
-  'log_min_messages=warning',
+  // Not the errors of statements: they quote what people wrote. The services log those without it.
+  'log_min_messages=log',
   'log_line_prefix=%m [%p] %d ',
   'jit=off',
 ]

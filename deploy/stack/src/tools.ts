@@ -1,5 +1,16 @@
 import { spawn, spawnSync } from 'node:child_process'
-import { copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { homedir } from 'node:os'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -59,7 +70,12 @@ export async function prepare(part: BuiltPart, cache: string, say: (line: string
       } else {
         say(`Building MinIO ${versions.minio.date} with Go (once, five minutes on two cores) ...`)
         const env = { GOBIN: path.join(half, 'bin'), CGO_ENABLED: '0', GOFLAGS: '', GO111MODULE: 'on' }
-        await command('go', ['install', '-trimpath', '-ldflags=-s -w', versions.minio.module], half, env)
+        await command(
+          await goProgram(half),
+          ['install', '-trimpath', '-ldflags=-s -w', versions.minio.module],
+          half,
+          env,
+        )
       }
       renameSync(half, target)
       say(`  done in ${Math.round((Date.now() - started) / 1000)} s`)
@@ -69,18 +85,44 @@ export async function prepare(part: BuiltPart, cache: string, say: (line: string
   })
 }
 
-/** The Go that MinIO wants, or one that can fetch it (from 1.21 on Go gets the toolchain that a module asks for). */
-function goMissing(): string[] {
+/** Go's version as [major, minor]; undefined where there is none. */
+function goVersion(): [number, number] | undefined {
   const { status, stdout } = spawnSync('go', ['version'], { encoding: 'utf8' })
-  if (status !== 0) return ['Go (go) is missing']
-  const [, major = '0', minor = '0'] = /go(\d+)\.(\d+)/.exec(stdout) ?? []
-  return Number(major) > 1 || Number(minor) >= 21 ? [] : [`Go 1.21 or newer is missing (there is ${major}.${minor})`]
+  const [, major, minor] = /go(\d+)\.(\d+)/.exec(stdout ?? '') ?? []
+  return status === 0 && major !== undefined && minor !== undefined ? [Number(major), Number(minor)] : undefined
+}
+
+function goMissing(): string[] {
+  const version = goVersion()
+  if (!version) return ['Go (go) is missing']
+  return version[0] > 1 || version[1] >= 16 ? [] : [`Go 1.16 or newer is missing (there is ${version.join('.')})`]
+}
+
+/**
+ * A Go that can build MinIO. From 1.21 on Go gets the toolchain that a module asks for; for an older one we get it the same way,
+ * as a module, checked against Go's public checksums.
+ */
+async function goProgram(cwd: string): Promise<string> {
+  const [major, minor] = goVersion() ?? [0, 0]
+  if (major > 1 || minor >= 21) return 'go'
+  const arch = process.arch === 'x64' ? 'amd64' : process.arch
+  const said = await command(
+    'go',
+    ['mod', 'download', '-json', `golang.org/toolchain@${versions.minio.go}.${process.platform}-${arch}`],
+    cwd,
+    { GO111MODULE: 'on', GOFLAGS: '' },
+  )
+  const { Dir: folder } = JSON.parse(said.slice(said.indexOf('{'))) as { Dir: string }
+  // Modules are kept without the right to execute; Go's own switch to another toolchain gives it just so.
+  for (const tools of [path.join(folder, 'bin'), path.join(folder, 'pkg', 'tool', `${process.platform}_${arch}`)])
+    for (const name of readdirSync(tools)) chmodSync(path.join(tools, name), 0o755)
+  return path.join(folder, 'bin', 'go')
 }
 
 const works = (name: string, args: string[]) => spawnSync(name, args, { stdio: 'ignore' }).status === 0
 
-/** Runs a build command at low priority; what it said stands in the Sentence of a failure. */
-async function command(name: string, args: string[], cwd: string, env: Record<string, string> = {}): Promise<void> {
+/** Runs a build command at low priority and returns what it said, which stands in the Sentence of a failure too. */
+async function command(name: string, args: string[], cwd: string, env: Record<string, string> = {}): Promise<string> {
   const child = spawn('nice', ['-n', '5', name, ...args], {
     cwd,
     env: { ...process.env, ...env },
@@ -98,6 +140,7 @@ async function command(name: string, args: string[], cwd: string, env: Record<st
     throw new Sentence(
       `${name} ${args[0]} ended with status ${code}:\n${said.trim().split('\n').slice(-15).join('\n')}`,
     )
+  return said
 }
 
 /** Runs fn while no other process holds the lock file; a lock whose holder is gone is taken over. */

@@ -9,5 +9,7 @@ export const versions = {
     date: '20260212',
     /** The last commit of the archived project (AGPL: a server for tests and trials, never linked). */
     module: 'github.com/minio/minio@v0.0.0-20260212201848-7aac2a2c5b7c',
+    /** The Go that builds it where the machine's own is too old to fetch it by itself (before 1.21, such as Debian 12's). */
+    go: 'v0.0.1-go1.24.9',
   },
 } as const
