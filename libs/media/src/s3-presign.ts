@@ -25,7 +25,8 @@ export function presignS3Url(
       message: 'The store itself takes no uploads: it cannot limit their size.',
     })
   }
-  const grid = expiryGridS(options.expiresInS)
+  // A signature lives a week at most, so what is to live nearly so long cannot be dated back far.
+  const grid = Math.min(expiryGridS(options.expiresInS), Math.max(1, longestS - options.expiresInS))
   const date = new Date(Math.floor(now.getTime() / 1000 / grid) * grid * 1000)
   const query = [
     ['response-content-disposition', options.disposition],

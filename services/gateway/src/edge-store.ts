@@ -19,7 +19,7 @@ export function rememberUrls(store: ObjectStore, now: () => number = Date.now): 
       urls = new Map()
       since = now()
     }
-    const name = `${key} ${options.expiresInS} ${options.contentType ?? ''} ${options.disposition ?? ''}`
+    const name = `${key} ${options.expiresInS} ${options.version ?? ''} ${options.contentType ?? ''} ${options.disposition ?? ''}`
     const known = urls.get(name)
     if (known !== undefined) return known
     const made = store.signedUrl(key, options)

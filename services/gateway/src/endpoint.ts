@@ -10,6 +10,8 @@ export interface Edge {
   readonly clients: Clients
   readonly store: EdgeStore
   readonly config: GatewayConfig
+  /** Origin that signed URLs lead to where it is not the gateway's own. */
+  readonly mediaOrigin?: string | undefined
 }
 
 /** The person behind a request, in the family of its path where there is one. */

@@ -22,9 +22,12 @@ export const renditionKey = (familyId: string, mediaId: string, rendition: Rendi
 
 /** A URL that shows one object for a while; `version` makes a browser fetch again what was rendered again. */
 export function mediaUrl(store: EdgeStore, key: string, version?: number, fileName?: string): string {
-  const disposition = fileName === undefined ? {} : { disposition: attachment(fileName) }
-  const url = store.signedUrl(key, { method: 'GET', expiresInS: lifeSeconds, ...disposition })
-  return version === undefined ? url : `${url}&v=${version}`
+  return store.signedUrl(key, {
+    method: 'GET',
+    expiresInS: lifeSeconds,
+    ...(fileName === undefined ? {} : { disposition: attachment(fileName) }),
+    ...(version === undefined ? {} : { version }),
+  })
 }
 
 /** Content-Disposition that saves under the file's own name (RFC 6266). */

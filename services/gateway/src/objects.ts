@@ -4,7 +4,10 @@ import type { Edge } from './endpoint.js'
 import { errors } from './errors.js'
 import { objectPolicy } from './security-headers.js'
 
-/** Serves signed URLs of the filesystem store: GET and HEAD with ranges and validators. The signature is the permission. */
+/**
+ * Serves the URLs that the gateway signs, whatever store lies behind it: GET and HEAD with ranges and validators. The signature is the permission. (Where
+ * `KEEPSAKE_OBJECTS_PUBLIC_URL` leads to an S3 store, its own presigned URLs are handed out instead.)
+ */
 export function registerObjects(server: FastifyInstance, edge: Edge): void {
   const serve = async (request: FastifyRequest, reply: FastifyReply) => {
     const signed = verifySignedUrl(edge.config.KEEPSAKE_OBJECTS_URL_KEY.reveal(), request.method, request.url)

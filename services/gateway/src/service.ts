@@ -2,7 +2,7 @@ import 'reflect-metadata'
 import { readFileSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
 import { loadConfig, type Env } from '@keepsake/config'
-import { openObjectStore } from '@keepsake/media'
+import { objectsPublicOrigin, openObjectStore } from '@keepsake/media'
 import { ServiceIdentity, serviceConfig, splitAddress, startInternalServer, type RunningService } from '@keepsake/rpc'
 import { logger, nestLogger, startTelemetry } from '@keepsake/telemetry'
 import { NestFactory } from '@nestjs/core'
@@ -36,7 +36,8 @@ export async function startGateway(env: Env, options: GatewayOptions = {}): Prom
   const log = logger('gateway')
   const telemetry = startTelemetry('gateway', env)
   const clients = createClients(config, identity)
-  const edge: Edge = { clients, store: rememberUrls(openObjectStore(env)), config }
+  const store = rememberUrls(openObjectStore(env))
+  const edge: Edge = { clients, store, config, mediaOrigin: objectsPublicOrigin(env) }
   const live = new LiveEvents(edge)
   const endpoints = apiEndpoints(live)
 

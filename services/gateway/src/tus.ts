@@ -1,5 +1,5 @@
-import { createHash } from 'node:crypto'
-import { Readable, Transform } from 'node:stream'
+import { createHash, type Hash } from 'node:crypto'
+import { Readable } from 'node:stream'
 import type { Upload } from '@keepsake/proto/ingest/v1'
 import { KeepsakeError, type CallOptions } from '@keepsake/rpc'
 import { logger } from '@keepsake/telemetry'
@@ -8,8 +8,10 @@ import { openSession, type Session } from './authentication.js'
 import type { Edge } from './endpoint.js'
 import { errors } from './errors.js'
 import { uploadBytes } from './metrics.js'
+import { PartPace } from './part-pace.js'
 import type { RateLimit } from './rate-limit.js'
 import { UploadBody } from './upload-body.js'
+import { UploadHashes } from './upload-hashes.js'
 import { readUploadMetadata } from './upload-metadata.js'
 import { traced } from './traced.js'
 
@@ -20,7 +22,7 @@ const bytesType = 'application/offset+octet-stream'
 
 // The lease on an upload must not run out while a slow client's bytes arrive: the part ends so long before it, in milliseconds.
 const leaseMarginMs = 5000
-// A finished upload is hashed and composed before it is answered: about 2 s for 1 GB.
+// A finished upload is composed before it is answered, and hashed where several gateways wrote it: about 2 s for 1 GB.
 const finishMs = 600_000
 
 type Params = { familyId: string; uploadId: string }
@@ -32,6 +34,7 @@ type Params = { familyId: string; uploadId: string }
  */
 export function registerUploads(server: FastifyInstance, edge: Edge, families: RateLimit): void {
   const path = '/v1/families/:familyId/uploads'
+  const hashes = new UploadHashes()
   const open = async (request: FastifyRequest, reply: FastifyReply): Promise<Session> => {
     void reply.header('tus-resumable', version)
     if (request.headers['tus-resumable'] !== version) {
@@ -71,7 +74,7 @@ export function registerUploads(server: FastifyInstance, edge: Edge, families: R
       const withBody = request.headers['content-type'] === bytesType
       const after =
         withBody && upload.state === 'open'
-          ? await receive(edge, session, request, upload, 0)
+          ? await receive(edge, hashes, session, request, upload, 0)
           : { upload, finish: upload.size === upload.offset }
       tellState(reply, after.upload)
       if (after.finish) await finish(edge, session, reply, after.upload)
@@ -105,7 +108,7 @@ export function registerUploads(server: FastifyInstance, edge: Edge, families: R
         await finish(edge, session, reply, upload)
         return reply.code(204).send()
       }
-      const after = await receive(edge, session, request, upload, offset)
+      const after = await receive(edge, hashes, session, request, upload, offset)
       tellState(reply, after.upload)
       if (after.finish) await finish(edge, session, reply, after.upload)
       return reply.code(204).send()
@@ -167,6 +170,7 @@ async function takeFromTrash(edge: Edge, session: Session, mediaId: string): Pro
 /** Takes the body in, part by part. Resolves with the upload as it then stands, also after a broken connection. */
 async function receive(
   edge: Edge,
+  hashes: UploadHashes,
   session: Session,
   request: FastifyRequest,
   before: Upload,
@@ -175,6 +179,8 @@ async function receive(
   const { ingest } = edge.clients
   const checksum = readChecksum(one(request.headers['upload-checksum']))
   const body = new UploadBody(request.body as Readable)
+  const pace = new PartPace(edge.config.KEEPSAKE_UPLOAD_PART_BYTES)
+  let coming = lengthOf(request)
   let upload = before
   let offset = from
   // The first part is opened even for an empty body: ingest says whether the offset is right.
@@ -182,33 +188,53 @@ async function receive(
     const part = await ingest.beginPart({ id: upload.id, offset }, { ...(await inTime(session)), idempotent: true })
     const until = Math.max(Date.now() + 1000, (part.leaseUntil?.getTime() ?? Infinity) - leaseMarginMs)
     // With a checksum the whole body is one part: nothing is kept before it is proved.
-    const most =
-      checksum === undefined ? Math.min(edge.config.KEEPSAKE_UPLOAD_PART_BYTES, part.remaining) : part.remaining
+    const most = Math.min(checksum === undefined ? pace.next() : Infinity, part.remaining, coming)
     const hash = checksum === undefined ? undefined : createHash(checksum.algorithm)
+    const whole = hashes.at(upload.id, offset)
+    const beganMs = performance.now()
     let written: number
     try {
-      written = await store(edge, part.key, body.take(most, until), hash)
+      written = await store(edge, part.key, body.take(most, until), most, [hash, whole])
     } catch (error) {
       await giveBack(edge, session, upload.id, part.lease)
       throw error
     }
+    pace.took(written, performance.now() - beganMs)
+    coming -= written
     const proved = checksum === undefined || (!body.broken && hash?.digest().equals(checksum.digest) === true)
     if (!proved) {
       await edge.store.remove(part.key)
       await giveBack(edge, session, upload.id, part.lease)
       throw errors.checksumMismatch()
     }
-    const committed = await ingest.commitPart(
-      { id: upload.id, lease: part.lease, size: written },
-      { ...(await inTime(session)), idempotent: true },
-    )
+    const sha256 = whole?.copy().digest('hex') ?? ''
+    const committed = await ingest
+      .commitPart(
+        { id: upload.id, lease: part.lease, size: written, sha256 },
+        { ...(await inTime(session)), idempotent: true },
+      )
+      .catch((error: unknown) => dropUnwanted(edge, part.key, error))
     uploadBytes.add(written, {})
     upload = committed.upload ?? upload
     offset = upload.offset
+    if (whole !== undefined && offset < upload.size) hashes.keep(upload.id, offset, whole)
     if (offset >= upload.size && (await body.more(Date.now() + 60_000))) throw errors.uploadTooLarge(upload.size)
     if (body.ended || checksum !== undefined) break
   }
   return { upload, finish: upload.offset === upload.size && !body.broken }
+}
+
+/** Bytes that the body will have; Infinity where the client does not say. */
+function lengthOf(request: FastifyRequest): number {
+  const length = request.headers['content-length']
+  return length === undefined ? Infinity : Number(length)
+}
+
+/** Of an upload that was given up or erased meanwhile nothing may stay: nobody else would remove a part that came after that. */
+async function dropUnwanted(edge: Edge, key: string, error: unknown): Promise<never> {
+  const gone = KeepsakeError.is(error) && ['UPLOAD_NOT_FOUND', 'UPLOAD_TERMINATED'].includes(error.reason)
+  if (gone) await edge.store.remove(key)
+  throw error
 }
 
 /** Options of a call that must happen even though the client has gone: what arrived is kept. */
@@ -219,38 +245,34 @@ async function inTime(session: Session) {
 
 async function giveBack(edge: Edge, session: Session, id: string, lease: string): Promise<void> {
   try {
-    await edge.clients.ingest.commitPart({ id, lease, size: 0 }, await inTime(session))
+    await edge.clients.ingest.commitPart({ id, lease, size: 0, sha256: '' }, await inTime(session))
   } catch (error) {
     logger('gateway').warn({ err: error, uploadId: id }, 'the lease on an upload runs out by itself')
   }
 }
 
-/** Streams a part into the object store; answers its size. An empty part is not stored. */
+/** Streams a part of at most `most` bytes into the object store; answers its size. An empty part is not stored. */
 async function store(
   edge: Edge,
   key: string,
   bytes: AsyncGenerator<Buffer>,
-  hash: ReturnType<typeof createHash> | undefined,
+  most: number,
+  hashes: readonly (Hash | undefined)[],
 ): Promise<number> {
   const first = await bytes.next()
   if (first.done === true) return 0
-  let size = 0
-  const counted = new Transform({
-    transform(chunk: Buffer, _, done) {
-      size += chunk.length
-      hash?.update(chunk)
-      done(null, chunk)
-    },
-  })
+  const seen = (chunk: Buffer) => {
+    for (const hash of hashes) hash?.update(chunk)
+    return chunk
+  }
   const source = Readable.from(
     (async function* () {
-      yield first.value
-      yield* bytes
+      yield seen(first.value)
+      for await (const chunk of bytes) yield seen(chunk)
     })(),
     { objectMode: false },
   )
-  source.on('error', error => counted.destroy(error))
-  await edge.store.put(key, source.pipe(counted), { contentType: 'application/octet-stream' })
+  const { size } = await edge.store.put(key, source, { contentType: 'application/octet-stream', announced: most })
   return size
 }
 

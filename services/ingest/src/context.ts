@@ -2,7 +2,7 @@ import type { Db } from '@keepsake/db'
 import type { Media, ObjectStore } from '@keepsake/media'
 import type { AlbumServiceService } from '@keepsake/proto/album/v1'
 import type { FamilyServiceService } from '@keepsake/proto/family/v1'
-import { KeepsakeError, type Client } from '@keepsake/rpc'
+import { familyOf, KeepsakeError, type Call, type Client } from '@keepsake/rpc'
 import { logger } from '@keepsake/telemetry'
 import type { Deps, FamilySettings, Knobs } from './deps.js'
 import type { Places } from './places.js'
@@ -82,12 +82,35 @@ export class Context implements Deps {
     }
   }
 
+  async seen(call: Call, mediaIds: readonly string[]): Promise<ReadonlySet<string>> {
+    const seen = new Set<string>()
+    for (const mediaId of mediaIds) {
+      if (await this.#isSeen(call, mediaId)) seen.add(mediaId)
+      else {
+        // Hidden, erased, or so new that album has not heard of it.
+        await this.#album.registerMedia({ mediaId }, { familyId: familyOf(call), deadlineMs: CALL_MS })
+        if (await this.#isSeen(call, mediaId)) seen.add(mediaId)
+      }
+    }
+    return seen
+  }
+
   async rotation(familyId: string, mediaIds: readonly string[]): Promise<ReadonlyMap<string, number>> {
     const { media } = await this.#album.describeMedia(
       { mediaIds: [...mediaIds], all: false, cursor: '' },
       { familyId, deadlineMs: CALL_MS },
     )
     return new Map(media.flatMap(({ media: item }) => (item ? [[item.id, item.rotation] as const] : [])))
+  }
+
+  async #isSeen(call: Call, mediaId: string): Promise<boolean> {
+    try {
+      await this.#album.getMedia({ mediaId }, { call, deadlineMs: CALL_MS })
+      return true
+    } catch (error) {
+      if (KeepsakeError.is(error) && error.code === 'NOT_FOUND') return false
+      throw error
+    }
   }
 
   async #askSettings(familyId: string): Promise<FamilySettings> {

@@ -1,5 +1,6 @@
 import type { Db } from '@keepsake/db'
 import type { Media, ObjectStore } from '@keepsake/media'
+import type { Call } from '@keepsake/rpc'
 import type { Places } from './places.js'
 
 /** What ingest must know of a family to date and name its items. */
@@ -28,6 +29,11 @@ export interface Deps {
   settings(familyId: string): Promise<FamilySettings>
   /** Tells album of a new item so that it can be read at once; never rejects: the event says the same later. */
   register(familyId: string, mediaId: string): Promise<void>
+  /**
+   * Which of these items the caller may see in the album as it is now, the trash included. What album has erased is not among them, even while
+   * ingest has not heard of it; what album has not heard of yet is told to it first. Rejects while album is away.
+   */
+  seen(call: Call, mediaIds: readonly string[]): Promise<ReadonlySet<string>>
   /** The rotation that a person gave an item, degrees clockwise; undefined when album does not know the item. */
   rotation(familyId: string, mediaIds: readonly string[]): Promise<ReadonlyMap<string, number>>
   /** Epoch ms. */

@@ -18,6 +18,8 @@ const catalogue = {
   PART_TOO_LARGE: ['INVALID_ARGUMENT', 'More bytes came than the upload has.'],
   FILE_NAME_INVALID: ['INVALID_ARGUMENT', 'This file name cannot be used.'],
   AUDIENCE_INVALID: ['INVALID_ARGUMENT', 'The audience of this upload is not understood.'],
+  FAMILY_REMOVED: ['NOT_FOUND', 'This family album was erased.'],
+  UPLOAD_RACED: ['UNAVAILABLE', 'The same file is being taken in several times at once. Please try again in a moment.'],
   MEDIA_NOT_FOUND: ['NOT_FOUND', 'This item does not exist.'],
   MEDIA_NOT_FAILED: ['FAILED_PRECONDITION', 'Only an item that failed can be tried again.'],
   TOO_MANY_IDS: ['INVALID_ARGUMENT', 'At most 500 items can be asked for at once.'],

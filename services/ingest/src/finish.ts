@@ -1,23 +1,26 @@
-import { readFile } from 'node:fs/promises'
 import { publish, MediaAccepted, MediaIngested } from '@keepsake/events'
 import { sql, type FamilyTx } from '@keepsake/db'
-import type { Sniffed } from '@keepsake/media'
+import { sniff, sniffBytes, type Sniffed } from '@keepsake/media'
 import type { FinishUploadResponse } from '@keepsake/proto/ingest/v1'
-import { familyOf, type Call } from '@keepsake/rpc'
+import { familyOf, KeepsakeError, type Call } from '@keepsake/rpc'
 import { logger } from '@keepsake/telemetry'
+import { objectSource, type ByteSource } from './byte-source.js'
 import { mediaPrefix, uploadPrefix, type Deps, type FamilySettings } from './deps.js'
 import { describeItem, takenAt, type Embedded } from './describe.js'
 import { refuse } from './errors.js'
 import type { MetadataFacts } from './facts.js'
-import { readImageMetadataFile } from './image-metadata.js'
+import { imageMetadataOf } from './image-metadata.js'
 import { findItem, saveDescription, sidecarsOf, type ItemRow, type Kind } from './item.js'
 import { isDated } from './capture-time.js'
 import { isLivePair, liveStem, type Clip, type Half } from './live-photo.js'
 import { readQuickTime } from './quick-time.js'
 import { MAX_SIDECAR_BYTES, mayBeSidecar, parseSidecar, sidecarTarget, stemOf } from './sidecar.js'
-import { addPath, ownUpload, type UploadRow } from './upload.js'
+import { addPath, addPathOfOwn, ownUpload, type UploadRow } from './upload.js'
 
 const log = logger('ingest')
+
+/** How often items of the same bytes may appear while one upload is decided. */
+const MOST_ROUNDS = 10
 
 /** What a complete file turned out to be. */
 type Arrival =
@@ -48,20 +51,80 @@ export async function finishUpload(deps: Deps, id: string, call: Call): Promise<
   if (upload.state === 'terminated') throw refuse('UPLOAD_TERMINATED')
   if (upload.position !== upload.size) throw refuse('UPLOAD_INCOMPLETE', { offset: String(upload.position) })
 
-  let looked: { composed: Composed; arrival: Arrival }
   try {
-    looked = await composeAndLook(deps, familyId, upload, call.signal)
+    return await finishOpen(deps, upload, call)
   } catch (error) {
+    const now = await deps.db
+      .family(call, tx => ownUpload(deps, tx, id, call, false))
+      .catch((reason: unknown) => {
+        if (KeepsakeError.is(reason) && reason.reason === 'UPLOAD_NOT_FOUND') return undefined
+        throw error
+      })
     // Another call may have finished it meanwhile and removed the parts.
-    const now = await deps.db.family(call, tx => ownUpload(deps, tx, id, call, false))
-    if (now.state === 'finished') return outcome(now)
+    if (now?.state === 'finished') return outcome(now)
+    // The family or the item was erased meanwhile, and its bytes with it, but for those that were composed after that.
+    if (now === undefined) await dropBytes(deps, familyId, id)
     throw error
   }
-  const { composed, arrival } = looked
-  const settings = await deps.settings(familyId)
-  const { timeZone } = settings
+}
 
-  const finished = await deps.db.family(call, async tx => {
+/** Removes every byte of an upload that is no more. What a crash keeps it from removing, the sweep removes. */
+async function dropBytes(deps: Deps, familyId: string, id: string): Promise<void> {
+  await deps.objects.removePrefix(uploadPrefix(familyId, id))
+  await deps.objects.removePrefix(mediaPrefix(familyId, id))
+}
+
+async function finishOpen(deps: Deps, upload: UploadRow, call: Call): Promise<FinishUploadResponse> {
+  const { familyId, id } = upload
+  const { composed, arrival } = await composeAndLook(deps, familyId, upload, call.signal)
+  const settings = await deps.settings(familyId)
+
+  // Which items with these bytes the member sees is album's to say, and is asked outside of the transaction; what appeared meanwhile is asked again.
+  const asked = new Map<string, boolean>()
+  let finished: UploadRow | undefined
+  for (let round = 0; finished === undefined; round++) {
+    if (round === MOST_ROUNDS) throw refuse('UPLOAD_RACED')
+    const unasked = arrival.is === 'item' ? await sameBytes(deps, call, composed.sha256, asked) : []
+    const seen = await deps.seen(call, unasked)
+    for (const mediaId of unasked) asked.set(mediaId, seen.has(mediaId))
+    finished = await decide(deps, upload, call, { composed, arrival, settings, asked })
+  }
+
+  await sweepUpload(deps, familyId, finished).catch((error: unknown) =>
+    log.warn({ err: error, uploadId: id }, 'parts of a finished upload stay until the next sweep'),
+  )
+  if (finished.state === 'terminated') throw refuse('UPLOAD_TERMINATED')
+  if (finished.mediaId !== null) await deps.register(familyId, finished.mediaId)
+  return outcome(finished)
+}
+
+/** Items of these bytes that album was not asked about. */
+async function sameBytes(
+  deps: Deps,
+  call: Call,
+  sha256: string,
+  asked: ReadonlyMap<string, boolean>,
+): Promise<string[]> {
+  const rows = await deps.db.family(call, tx => itemsWith(tx, sha256))
+  return rows.map(row => row.mediaId).filter(mediaId => !asked.has(mediaId))
+}
+
+const itemsWith = (tx: FamilyTx, sha256: string) =>
+  tx.many<{ mediaId: string; uploadedBy: string }>(sql`
+    select c.media_id, m.uploaded_by from ingest.contents c join ingest.media m on m.family_id = c.family_id and m.id = c.media_id
+    where c.family_id = ${tx.familyId} and c.sha256 = ${sha256} order by c.media_id`)
+
+/** Decides under locks what the file is, and remembers it; undefined when an item of the same bytes appeared that album must be asked about. */
+async function decide(
+  deps: Deps,
+  upload: UploadRow,
+  call: Call,
+  found: { composed: Composed; arrival: Arrival; settings: FamilySettings; asked: ReadonlyMap<string, boolean> },
+): Promise<UploadRow | undefined> {
+  const { id } = upload
+  const { composed, arrival, settings, asked } = found
+  const { timeZone } = settings
+  return deps.db.family(call, async tx => {
     // Everything that may turn out to be one item takes the same locks, always in the same order.
     for (const lock of locksOf(tx.familyId, upload, arrival, composed.sha256).sort()) {
       await tx.maybe(sql`select pg_advisory_xact_lock(hashtextextended(${lock}, 7305010))`)
@@ -72,14 +135,17 @@ export async function finishUpload(deps: Deps, id: string, call: Call): Promise<
       const mediaId = arrival.facts && (await attachSidecar(deps, tx, upload, arrival.facts, settings))
       return close(tx, id, mediaId, false, true)
     }
-    const known = await tx.maybe<{ mediaId: string }>(sql`
-      select media_id from ingest.contents where family_id = ${tx.familyId} and sha256 = ${composed.sha256}`)
+    const same = await itemsWith(tx, composed.sha256)
+    if (same.some(item => !asked.has(item.mediaId))) return undefined
+    const known = same.find(item => asked.get(item.mediaId) === true)
     if (known) {
-      await addPath(tx, tx.familyId, known.mediaId, upload)
+      await addPathOfOwn(tx, known, upload)
       return close(tx, id, known.mediaId, true, false)
     }
     const half = asHalf(arrival, upload, timeZone, deps.now())
-    const partner = half && (await findPartner(tx, half, arrival, upload, timeZone, deps.now()))
+    const { caller } = call
+    const everyones = caller.kind === 'member' && caller.role === 'parent'
+    const partner = half && (await findPartner(tx, half, arrival, upload, everyones, timeZone, deps.now()))
     if (partner) {
       await join(deps, tx, partner, arrival, composed, upload)
       return close(tx, id, partner.id, false, true)
@@ -87,12 +153,6 @@ export async function finishUpload(deps: Deps, id: string, call: Call): Promise<
     await insertItem(deps, tx, upload, arrival, composed, timeZone)
     return close(tx, id, id, false, false)
   })
-
-  await sweepUpload(deps, familyId, finished).catch((error: unknown) =>
-    log.warn({ err: error, uploadId: id }, 'parts of a finished upload stay until the next sweep'),
-  )
-  if (finished.mediaId !== null) await deps.register(familyId, finished.mediaId)
-  return outcome(finished)
 }
 
 /** Removes what a finished upload leaves: its parts, and the composed bytes where another item has them. */
@@ -116,43 +176,45 @@ const outcome = (row: UploadRow): FinishUploadResponse => ({
 
 async function composeAndLook(deps: Deps, familyId: string, upload: UploadRow, signal: AbortSignal) {
   const composed = await compose(deps, familyId, upload, signal)
-  const arrival = await deps.objects.withFile(composed.key, path => look(deps, path, upload.fileName, composed.size), {
-    signal,
-  })
+  const arrival = await look(objectSource(deps.objects, composed.key, composed.size, signal), upload.fileName)
   return { composed, arrival }
 }
 
-/** The upload's id becomes the item's, so a second try composes to the same place. */
+/**
+ * The upload's id becomes the item's, so a second try composes to the same place. The store joins the parts itself where it can; it reads them,
+ * once, only when no writer saw all of them and so nobody knows their hash.
+ */
 async function compose(deps: Deps, familyId: string, upload: UploadRow, signal: AbortSignal): Promise<Composed> {
   const key = `${mediaPrefix(familyId, upload.id)}original`
   const parts = await deps.db.family(familyId, tx =>
-    tx.many<{ key: string }>(sql`
-      select key from ingest.upload_parts where family_id = ${familyId} and upload_id = ${upload.id} order by position`),
+    tx.many<{ key: string; size: number }>(sql`
+      select key, size from ingest.upload_parts where family_id = ${familyId} and upload_id = ${upload.id} order by position`),
   )
   const contentType = 'application/octet-stream'
-  const stored =
-    parts.length === 0
-      ? await deps.objects.put(key, Buffer.alloc(0), { contentType, signal })
-      : await deps.objects.compose(
-          parts.map(p => p.key),
-          key,
-          { contentType, signal },
-        )
+  const stored = await deps.objects.compose(parts, key, {
+    contentType,
+    signal,
+    ...(upload.sha256 !== null && upload.position === upload.size ? { sha256: upload.sha256 } : {}),
+  })
   if (stored.size !== upload.size) throw refuse('UPLOAD_INCOMPLETE', { offset: String(stored.size) })
   return { key, ...stored }
 }
 
-/** Looks at a complete file just enough to know what it belongs to. Broken files are items too: working on them says what is wrong. */
-async function look(deps: Deps, path: string, fileName: string, size: number): Promise<Arrival> {
-  const sniffed: Sniffed = size === 0 ? { kind: 'empty' } : await deps.media.sniff(path)
+/**
+ * Looks at a complete file just enough to know what it belongs to: some kilobytes of a video, the head of a picture. Broken files are items too:
+ * working on them says what is wrong.
+ */
+async function look(source: ByteSource, fileName: string): Promise<Arrival> {
+  const { size } = source
+  const sniffed: Sniffed = size === 0 ? { kind: 'empty' } : sniff(await source.read(0, sniffBytes))
   if (mayBeSidecar(fileName) && sniffed.kind !== 'image' && sniffed.kind !== 'video') {
     return {
       is: 'sidecar',
-      facts: size <= MAX_SIDECAR_BYTES ? parseSidecar(fileName, await readFile(path)) : undefined,
+      facts: size <= MAX_SIDECAR_BYTES ? parseSidecar(fileName, await source.read(0, size)) : undefined,
     }
   }
   if (sniffed.kind === 'video') {
-    const { contentIdentifier, ...video } = await readQuickTime(path)
+    const { contentIdentifier, ...video } = await readQuickTime(source)
     return {
       is: 'item',
       kind: 'video',
@@ -163,7 +225,7 @@ async function look(deps: Deps, path: string, fileName: string, size: number): P
     }
   }
   if (sniffed.kind === 'image') {
-    const facts = await readImageMetadataFile(path)
+    const facts = await imageMetadataOf(bytes => source.read(0, bytes))
     return {
       is: 'item',
       kind: 'photo',
@@ -285,15 +347,18 @@ async function findPartner(
   half: Clip,
   arrival: Arrival & { is: 'item' },
   upload: UploadRow,
+  everyones: boolean,
   timeZone: string,
   nowMs: number,
 ): Promise<ItemRow | undefined> {
+  // Only a parent may add a half to what somebody else uploaded: others may not even see it.
   const wanted = arrival.kind === 'photo' ? 'video' : 'photo'
   const candidates = await tx.many<ItemRow & { name: string | null }>(sql`
     select m.*, p.name from ingest.media m
     left join ingest.paths p on p.family_id = m.family_id and p.media_id = m.id and p.scope = ${upload.scope}
       and p.folder = ${upload.folder ?? ''} and p.live_stem = ${liveStem(upload.fileName)}
     where m.family_id = ${tx.familyId} and m.kind = ${wanted} and m.clip_key is null
+      and (${everyones} or m.uploaded_by = ${upload.memberId})
       and (m.content_identifier = ${half.contentIdentifier} or (p.media_id is not null and ${upload.folder !== null}))
     order by m.content_identifier is distinct from ${half.contentIdentifier}, m.id
     for update of m`)
@@ -325,7 +390,7 @@ async function join(
 ): Promise<void> {
   const still = arrival.kind === 'photo'
   const key = `${mediaPrefix(tx.familyId, partner.id)}${still ? 'still' : 'clip'}-${upload.id}`
-  await deps.objects.compose([composed.key], key, { contentType: arrival.contentType })
+  await deps.objects.compose([composed.key], key, { contentType: arrival.contentType, sha256: composed.sha256 })
   const embedded: Embedded = still
     ? { facts: arrival.embedded.facts, ...(partner.embedded.video && { video: partner.embedded.video }) }
     : { facts: partner.embedded.facts, ...(arrival.embedded.video && { video: arrival.embedded.video }) }
@@ -340,7 +405,8 @@ async function join(
       content_identifier = coalesce(content_identifier, ${arrival.contentIdentifier})
     where family_id = ${tx.familyId} and id = ${partner.id} returning version`)
   await tx.changed(sql`
-    insert into ingest.contents (family_id, sha256, media_id) values (${tx.familyId}, ${composed.sha256}, ${partner.id})`)
+    insert into ingest.contents (family_id, sha256, media_id) values (${tx.familyId}, ${composed.sha256}, ${partner.id})
+    on conflict do nothing`)
   await addPath(tx, tx.familyId, partner.id, upload)
   await publish(tx, MediaAccepted, { mediaId: partner.id, version })
 }

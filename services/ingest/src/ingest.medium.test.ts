@@ -5,7 +5,7 @@ import { sharedData, skipUnless, until } from '@keepsake/testing'
 import sharp from 'sharp'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { DuplicateGroups, getMedia, getProgress, retryMedia } from './catalogue.js'
-import { countStored } from './erase.js'
+import { countStored, eraseFamily, eraseMedia } from './erase.js'
 import { finishUpload } from './finish.js'
 import { sweep } from './sweep.js'
 import { beginPart, commitPart, createUpload, getUpload, terminateUpload } from './upload.js'
@@ -29,6 +29,8 @@ async function picture(
   return (over.exif ? image.withExif({ IFD2: over.exif }) : image).jpeg({ quality: 92 }).toBuffer()
 }
 
+const octets = { contentType: 'application/octet-stream' }
+
 let h: Harness
 beforeAll(async () => {
   h = await openHarness()
@@ -46,7 +48,7 @@ describe('uploads', () => {
     await expect(beginPart(h.context, id, 1000, call)).rejects.toMatchObject({ reason: 'UPLOAD_BUSY', retryable: true })
     // the connection broke: a short part is kept
     await h.objects.put(first.key, bytes.subarray(1000, 1500), { contentType: 'application/octet-stream' })
-    expect((await commitPart(h.context, id, first.lease, 500, call)).offset).toBe(1500)
+    expect((await commitPart(h.context, id, { lease: first.lease, size: 500 }, call)).offset).toBe(1500)
     await expect(beginPart(h.context, id, 1000, call)).rejects.toMatchObject({
       reason: 'UPLOAD_OFFSET_MISMATCH',
       details: { offset: '1500' },
@@ -71,10 +73,14 @@ describe('uploads', () => {
     await h.database.rows("update ingest.uploads set lease_until = now() - interval '1 second' where id = $1", [id])
     const next = await beginPart(h.context, id, 0, call)
     expect(next.key).not.toBe(slow.key)
-    await expect(commitPart(h.context, id, slow.lease, 5, call)).rejects.toMatchObject({ reason: 'UPLOAD_LEASE_LOST' })
-    await expect(commitPart(h.context, id, next.lease, 11, call)).rejects.toMatchObject({ reason: 'PART_TOO_LARGE' })
-    expect((await commitPart(h.context, id, next.lease, 10, call)).offset).toBe(10)
-    expect((await commitPart(h.context, id, next.lease, 10, call)).offset).toBe(10) // its answer was lost
+    await expect(commitPart(h.context, id, { lease: slow.lease, size: 5 }, call)).rejects.toMatchObject({
+      reason: 'UPLOAD_LEASE_LOST',
+    })
+    await expect(commitPart(h.context, id, { lease: next.lease, size: 11 }, call)).rejects.toMatchObject({
+      reason: 'PART_TOO_LARGE',
+    })
+    expect((await commitPart(h.context, id, { lease: next.lease, size: 10 }, call)).offset).toBe(10)
+    expect((await commitPart(h.context, id, { lease: next.lease, size: 10 }, call)).offset).toBe(10) // its answer was lost
   })
 
   test('belong to the member who began them', async () => {
@@ -134,6 +140,137 @@ describe('uploads', () => {
     expect(rows).toHaveLength(1)
     const objects = (await countStored(h.context, h.familyId, all.map(a => a.mediaId).slice(0, 1))).objects
     expect(objects).toBe(1)
+  })
+})
+
+describe('the same bytes', () => {
+  test('as an item that album has erased, while ingest has not heard of it, are a new item that stays', async () => {
+    const bytes = await picture(60)
+    const sha256 = createHash('sha256').update(bytes).digest('hex')
+    const old = await h.upload(bytes)
+    h.erased.add(old.mediaId)
+    const begun = await createUpload(h.context, uploadRequest(bytes.length, { sha256 }), h.call())
+    expect(begun).toMatchObject({ state: 'open', duplicate: false })
+    const again = await h.upload(bytes)
+    expect(again).toMatchObject({ duplicate: false })
+    expect(again.mediaId).not.toBe(old.mediaId)
+    await eraseMedia(h.context, h.familyId, [old.mediaId])
+    expect((await countStored(h.context, h.familyId, [old.mediaId])).objects).toBe(0)
+    expect(await h.item(again.mediaId)).toMatchObject({ id: again.mediaId })
+    expect(await read(h, (await h.item(again.mediaId)).originalKey)).toEqual(bytes)
+    expect(await h.upload(bytes)).toMatchObject({ mediaId: again.mediaId, duplicate: true })
+  })
+
+  test('as an item that a relative may not see are an item of her own; she and the others hear nothing odd', async () => {
+    const bytes = await picture(61)
+    const hidden = await h.upload(bytes)
+    h.seenBy.set(hidden.mediaId, h.memberId)
+    const aunt = h.call(randomUUID(), 'relative')
+    const own = await h.upload(bytes, {}, aunt)
+    expect(own).toMatchObject({ duplicate: false, joined: false })
+    expect(own.mediaId).not.toBe(hidden.mediaId)
+    expect(await h.upload(bytes, {}, aunt)).toMatchObject({ mediaId: own.mediaId, duplicate: true })
+    expect(await h.upload(bytes)).toMatchObject({ mediaId: hidden.mediaId, duplicate: true })
+  })
+
+  test('while album is away are not told anything that may be wrong', async () => {
+    const bytes = await picture(62)
+    const { mediaId } = await h.upload(bytes)
+    const away = Object.assign(Object.create(h.context) as typeof h.context, {
+      settings: () => Promise.resolve(h.settings),
+      seen: (_: unknown, ids: string[]) =>
+        ids.length > 0 ? Promise.reject(new Error('album is away')) : Promise.resolve(new Set()),
+    })
+    const call = h.call()
+    const { id } = await createUpload(h.context, uploadRequest(bytes.length), call)
+    await writePart(h, id, bytes)
+    await expect(finishUpload(away, id, call)).rejects.toThrow('album is away')
+    expect(await finishUpload(h.context, id, call)).toMatchObject({ mediaId, duplicate: true })
+  })
+})
+
+describe('a hash that the writer took as the bytes passed', () => {
+  test('saves reading them, and a part may be longer than what was written of it', async () => {
+    const bytes = await picture(63)
+    const sha256 = createHash('sha256').update(bytes).digest('hex')
+    const call = h.call()
+    const { id } = await createUpload(h.context, uploadRequest(bytes.length), call)
+    const first = await beginPart(h.context, id, 0, call)
+    await h.objects.put(first.key, Buffer.concat([bytes.subarray(0, 100), Buffer.alloc(50)]), octets)
+    await commitPart(h.context, id, { lease: first.lease, size: 100, sha256: 'f'.repeat(64) }, call)
+    const last = await beginPart(h.context, id, 100, call)
+    await h.objects.put(last.key, bytes.subarray(100), octets)
+    await commitPart(h.context, id, { lease: last.lease, size: bytes.length - 100, sha256 }, call)
+    const { mediaId } = await finishUpload(h.context, id, call)
+    expect((await h.item(mediaId)).sha256).toBe(sha256)
+    expect(await read(h, (await h.item(mediaId)).originalKey)).toEqual(bytes)
+    expect(await h.upload(bytes)).toMatchObject({ mediaId, duplicate: true })
+  })
+
+  test('is forgotten when a later writer did not see all', async () => {
+    const bytes = await picture(64)
+    const call = h.call()
+    const { id } = await createUpload(h.context, uploadRequest(bytes.length), call)
+    const first = await beginPart(h.context, id, 0, call)
+    await h.objects.put(first.key, bytes.subarray(0, 100), octets)
+    await commitPart(h.context, id, { lease: first.lease, size: 100, sha256: 'f'.repeat(64) }, call)
+    await writePart(h, id, bytes.subarray(100))
+    const { mediaId } = await finishUpload(h.context, id, call)
+    expect((await h.item(mediaId)).sha256).toBe(createHash('sha256').update(bytes).digest('hex'))
+  })
+})
+
+describe('an import', () => {
+  test("is its member's own: who knows its name cannot lay a sidecar beside another's items", async () => {
+    const at = { relativePath: 'album/a.jpg', importId: 'phone', fileName: 'a.jpg' }
+    const { mediaId } = await h.upload(await picture(65), at)
+    const sidecar = Buffer.from(
+      JSON.stringify({
+        title: 'a.jpg',
+        description: 'not yours',
+        photoTakenTime: { timestamp: '1000000000' },
+        geoData: { latitude: 0, longitude: 0, altitude: 0 },
+      }),
+    )
+    const beside = { relativePath: 'album/a.jpg.json', importId: 'phone', fileName: 'a.jpg.json' }
+    const aunt = h.call(randomUUID(), 'relative')
+    expect(await h.upload(sidecar, beside, aunt)).toMatchObject({ mediaId: '' })
+    // Nor by uploading the same picture into an import of her own: it stays the item of who uploaded it.
+    expect(await h.upload(await picture(65), at, aunt)).toMatchObject({ mediaId, duplicate: true })
+    expect(await h.upload(sidecar, beside, aunt)).toMatchObject({ mediaId: '' })
+    expect(await h.upload(sidecar, beside)).toMatchObject({ mediaId, joined: true })
+  })
+})
+
+describe('a family that is erased', () => {
+  test('while an upload finishes keeps no byte, also when the process dies before it can take them back', async () => {
+    const own = await openHarness()
+    try {
+      const bytes = await picture(66)
+      const call = own.call()
+      const { id } = await createUpload(own.context, uploadRequest(bytes.length), call)
+      await writePart(own, id, bytes)
+      // The erasure comes between composing and remembering.
+      const erasing = Object.assign(Object.create(own.context) as typeof own.context, {
+        settings: async () => {
+          await eraseFamily(own.context, own.familyId)
+          return own.settings
+        },
+      })
+      await expect(finishUpload(erasing, id, call)).rejects.toMatchObject({ reason: 'UPLOAD_NOT_FOUND' })
+      expect(await countStored(own.context, own.familyId, [])).toEqual({ rows: 0, objects: 0 })
+      await expect(createUpload(own.context, uploadRequest(1), call)).rejects.toMatchObject({
+        reason: 'FAMILY_REMOVED',
+      })
+
+      // What a dead process wrote after the erasure.
+      await own.objects.put(`families/${own.familyId}/media/${id}/original`, bytes, octets)
+      await own.objects.put(`families/${own.familyId}/uploads/${id}/0-x`, bytes, octets)
+      await sweep(own.context)
+      expect(await countStored(own.context, own.familyId, [])).toEqual({ rows: 0, objects: 0 })
+    } finally {
+      await own.close()
+    }
   })
 })
 

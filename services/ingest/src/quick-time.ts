@@ -1,4 +1,4 @@
-import { open, type FileHandle } from 'node:fs/promises'
+import type { ByteSource } from './byte-source.js'
 
 /** What the head of an MP4 or MOV file says, read without any decoder. */
 export interface QuickTimeFacts {
@@ -21,18 +21,12 @@ const EPOCH_1904_MS = Date.UTC(1904, 0, 1)
  * Looks for the few facts that pair a clip with its still. A look of its own, because an upload must not wait for the video children,
  * which may be busy for minutes. Says nothing where the file is no MP4 or MOV or is broken.
  */
-export async function readQuickTime(path: string): Promise<QuickTimeFacts> {
-  const file = await open(path, 'r')
-  try {
-    const { size } = await file.stat()
-    const moov = await find(file, 0, size, 'moov')
-    if (!moov) return {}
-    const mvhd = await find(file, moov.start, moov.end, 'mvhd')
-    const meta = await find(file, moov.start, moov.end, 'meta')
-    return { ...(mvhd && header(await read(file, mvhd))), ...(meta && keyed(await read(file, meta))) }
-  } finally {
-    await file.close()
-  }
+export async function readQuickTime(source: ByteSource): Promise<QuickTimeFacts> {
+  const moov = await find(source, 0, source.size, 'moov')
+  if (!moov) return {}
+  const mvhd = await find(source, moov.start, moov.end, 'mvhd')
+  const meta = await find(source, moov.start, moov.end, 'meta')
+  return { ...(mvhd && header(await read(source, mvhd))), ...(meta && keyed(await read(source, meta))) }
 }
 
 interface Box {
@@ -41,14 +35,13 @@ interface Box {
   end: number
 }
 
-async function find(file: FileHandle, from: number, to: number, type: string): Promise<Box | undefined> {
-  const head = Buffer.alloc(16)
+async function find(source: ByteSource, from: number, to: number, type: string): Promise<Box | undefined> {
   let at = from
   for (let i = 0; i < MAX_BOXES && at + 8 <= to; i++) {
-    const { bytesRead } = await file.read(head, 0, 16, at)
-    if (bytesRead < 8) return undefined
+    const head = await source.read(at, 16)
+    if (head.length < 8) return undefined
     const small = head.readUInt32BE(0)
-    if (small === 1 && bytesRead < 16) return undefined
+    if (small === 1 && head.length < 16) return undefined
     const start = at + (small === 1 ? 16 : 8)
     const end = small === 0 ? to : at + (small === 1 ? Number(head.readBigUInt64BE(8)) : small)
     if (end < start || end > to) return undefined
@@ -58,11 +51,8 @@ async function find(file: FileHandle, from: number, to: number, type: string): P
   return undefined
 }
 
-async function read(file: FileHandle, box: Box): Promise<Buffer> {
-  const bytes = Buffer.alloc(Math.min(box.end - box.start, MAX_META_BYTES))
-  const { bytesRead } = await file.read(bytes, 0, bytes.length, box.start)
-  return bytes.subarray(0, bytesRead)
-}
+const read = (source: ByteSource, box: Box): Promise<Buffer> =>
+  source.read(box.start, Math.min(box.end - box.start, MAX_META_BYTES))
 
 function header(mvhd: Buffer): QuickTimeFacts {
   const long = mvhd[0] === 1

@@ -29,7 +29,7 @@ export class IngestRpc implements RpcHandlers<typeof IngestServiceService> {
   }
 
   async commitPart(r: v1.CommitPartRequest, call: Call) {
-    return { upload: await commitPart(this.deps, r.id, r.lease, r.size, call) }
+    return { upload: await commitPart(this.deps, r.id, r, call) }
   }
 
   finishUpload(r: v1.FinishUploadRequest, call: Call) {

@@ -8,6 +8,8 @@ const log = logger('ingest')
 const BATCH = 100
 /** A finished upload is normally swept by the call that finished it. */
 const GRACE_MS = 60_000
+/** What was under way when a family was erased has ended by then: a part's lease, a finish. */
+const ERASED_MS = 24 * 3_600_000
 
 /** Removes expired uploads and the parts that a crash left behind. Several replicas may sweep at once. Returns how many uploads. */
 export async function sweep(deps: Deps): Promise<number> {
@@ -35,5 +37,26 @@ export async function sweep(deps: Deps): Promise<number> {
       log.warn({ err: error, uploadId: upload.id }, 'an upload could not be swept')
     }
   }
+  await sweepErasedFamilies(deps)
   return due.length
+}
+
+/**
+ * Removes again the bytes of families that were erased within a day: an upload that was under way just then may have written after the erasure, and its process may
+ * have died before it could take that back.
+ */
+async function sweepErasedFamilies(deps: Deps): Promise<void> {
+  const erased = await deps.db.system('sweep erased families', tx =>
+    tx.many<{ familyId: string }>(sql`
+      select family_id from events.tombstones
+      where grp = 'ingest' and kind = 'family' and at > ${new Date(deps.now() - ERASED_MS)}`),
+  )
+  for (const { familyId } of erased) {
+    try {
+      await deps.objects.removePrefix(`families/${familyId}/uploads/`)
+      await deps.objects.removePrefix(`families/${familyId}/media/`)
+    } catch (error) {
+      log.warn({ err: error, familyId }, 'an erased family could not be swept')
+    }
+  }
 }

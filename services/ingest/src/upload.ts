@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
-import { sql, type Tx } from '@keepsake/db'
+import { sql, type FamilyTx, type Tx } from '@keepsake/db'
+import { isGone } from '@keepsake/events'
 import type { CreateUploadRequest, Upload } from '@keepsake/proto/ingest/v1'
 import { familyOf, requireMember, type Call } from '@keepsake/rpc'
 import { uploadPrefix, type Deps } from './deps.js'
@@ -24,6 +25,8 @@ export interface UploadRow {
   lease: string | null
   leaseUntil: Date | null
   lastLease: string | null
+  /** Of the bytes up to `position`, where one writer saw them all. */
+  sha256: string | null
   mediaId: string | null
   duplicate: boolean
   joined: boolean
@@ -41,18 +44,30 @@ export async function createUpload(deps: Deps, request: CreateUploadRequest, cal
   const fileName = cleanFileName(request.fileName)
   const audience = checkedAudience(request.audience)
   const folder = folderOf(request.relativePath)
-  // Without an import, names mean something only among one member's uploads of a day: cameras begin again at IMG_0001.
+  // Without an import, names mean something only among one member's uploads of a day: cameras begin again at IMG_0001. The name of an import is
+  // the client's; only the member makes it one's own.
   const day = new Date(deps.now()).toISOString().slice(0, 10)
   const scope =
-    request.importId === '' ? `member:${member.memberId}:${day}` : `import:${request.importId.slice(0, 200)}`
+    request.importId === ''
+      ? `member:${member.memberId}:${day}`
+      : `import:${member.memberId}:${request.importId.slice(0, 200)}`
   const expiresAt = new Date(deps.now() + deps.knobs.uploadMs)
-  return deps.db.family(call, async tx => {
-    const known = /^[0-9a-f]{64}$/i.test(request.sha256)
-      ? await tx.maybe<{ mediaId: string }>(sql`
-          select c.media_id from ingest.contents c join ingest.media m on m.family_id = c.family_id and m.id = c.media_id
+  const candidates = /^[0-9a-f]{64}$/i.test(request.sha256)
+    ? await deps.db.family(call, tx =>
+        tx.many<{ mediaId: string; uploadedBy: string }>(sql`
+          select c.media_id, m.uploaded_by from ingest.contents c join ingest.media m on m.family_id = c.family_id and m.id = c.media_id
           where c.family_id = ${tx.familyId} and c.sha256 = ${request.sha256.toLowerCase()}
-            and (${member.role === 'parent'} or m.uploaded_by = ${member.memberId})`)
-      : undefined
+            and (${member.role === 'parent'} or m.uploaded_by = ${member.memberId})
+          order by c.media_id limit 20`),
+      )
+    : []
+  const seen = await deps.seen(
+    call,
+    candidates.map(c => c.mediaId),
+  )
+  const known = candidates.find(c => seen.has(c.mediaId))
+  return deps.db.family(call, async tx => {
+    if (await isGone(tx, 'ingest', 'family', tx.familyId)) throw refuse('FAMILY_REMOVED')
     const row = await tx.one<UploadRow>(sql`
       insert into ingest.uploads (family_id, member_id, size, file_name, last_modified, audience, collections, scope, folder,
         expires_at, state, media_id, duplicate, position)
@@ -60,7 +75,7 @@ export async function createUpload(deps: Deps, request: CreateUploadRequest, cal
         ${request.collections.slice(0, 20).map(c => c.slice(0, 200))}, ${scope}, ${folder}, ${expiresAt},
         ${known ? 'finished' : 'open'}, ${known?.mediaId}, ${known !== undefined}, ${known ? request.size : 0})
       returning *`)
-    if (known) await addPath(tx, tx.familyId, known.mediaId, { scope, folder, fileName })
+    if (known) await addPathOfOwn(tx, known, { ...row, scope, folder, fileName })
     return toUpload(row)
   })
 }
@@ -91,7 +106,12 @@ export async function beginPart(deps: Deps, id: string, offset: number, call: Ca
  * Records what was written under the lease and gives it back. A lease that ran out still counts as long as nobody has taken it over:
  * a slow connection is no reason to throw bytes away.
  */
-export async function commitPart(deps: Deps, id: string, lease: string, size: number, call: Call): Promise<Upload> {
+export async function commitPart(
+  deps: Deps,
+  id: string,
+  { lease, size, sha256 = '' }: { lease: string; size: number; sha256?: string },
+  call: Call,
+): Promise<Upload> {
   return deps.db.family(call, async tx => {
     const row = await ownUpload(deps, tx, id, call, true)
     if (row.lease !== lease && row.lastLease === lease) return toUpload(row) // recorded already; the answer was lost
@@ -106,6 +126,7 @@ export async function commitPart(deps: Deps, id: string, lease: string, size: nu
     return toUpload(
       await tx.one<UploadRow>(sql`
         update ingest.uploads set position = position + ${size}, lease = null, lease_until = null, last_lease = ${lease},
+          sha256 = ${size === 0 ? sql`sha256` : /^[0-9a-f]{64}$/.test(sha256) ? sha256 : null},
           expires_at = ${new Date(deps.now() + deps.knobs.uploadMs)}
         where family_id = ${tx.familyId} and id = ${id} returning *`),
     )
@@ -147,6 +168,18 @@ export async function ownUpload(
 function requireOpen(row: UploadRow): void {
   if (row.state === 'terminated') throw refuse('UPLOAD_TERMINATED')
   if (row.state === 'finished') throw refuse('UPLOAD_FINISHED')
+}
+
+/**
+ * Remembers where a file of the member's own item lay. A copy of somebody else's item is no place beside which sidecars and clips may be laid: they
+ * would change an item that is not the member's.
+ */
+export async function addPathOfOwn(
+  tx: FamilyTx,
+  item: { mediaId: string; uploadedBy: string },
+  at: Pick<UploadRow, 'memberId' | 'scope' | 'folder' | 'fileName'>,
+): Promise<void> {
+  if (item.uploadedBy === at.memberId) await addPath(tx, tx.familyId, item.mediaId, at)
 }
 
 /** Remembers where a file of an item lay. */

@@ -11,7 +11,15 @@ import {
   type FinishUploadResponse,
   type Media as Item,
 } from '@keepsake/proto/ingest/v1'
-import { callAs, generateIdentityKeys, identityEnv, runService, type Call, type RunningService } from '@keepsake/rpc'
+import {
+  callAs,
+  generateIdentityKeys,
+  identityEnv,
+  KeepsakeError,
+  runService,
+  type Call,
+  type RunningService,
+} from '@keepsake/rpc'
 import { testDatabase, until, type TestDatabase } from '@keepsake/testing'
 import { getMedia, getProgress } from '../catalogue.js'
 import { Context } from '../context.js'
@@ -35,6 +43,10 @@ export interface Harness {
   readonly rotations: Map<string, number>
   /** Items that album was told of. */
   readonly registered: string[]
+  /** Items that album has erased while ingest has not heard of it. */
+  readonly erased: Set<string>
+  /** Items and the only member who sees them. */
+  readonly seenBy: Map<string, string>
   /** A call of the member, or of another one. */
   call(memberId?: string, role?: 'parent' | 'relative'): Call
   /** Lets the events flow; stops with the harness. */
@@ -44,7 +56,7 @@ export interface Harness {
   /** Stops taking events in. */
   stopWork(): Promise<void>
   /** A whole upload in two parts (where it has two bytes). */
-  upload(bytes: Buffer, over?: Partial<CreateUploadRequest>): Promise<FinishUploadResponse>
+  upload(bytes: Buffer, over?: Partial<CreateUploadRequest>, by?: Call): Promise<FinishUploadResponse>
   uploadFile(path: string, over?: Partial<CreateUploadRequest>): Promise<FinishUploadResponse>
   item(id: string): Promise<Item>
   /** Waits until nothing is pending. */
@@ -65,11 +77,21 @@ export async function openHarness(settings = { timeZone: 'Asia/Tokyo', locale: '
   const memberId = randomUUID()
   const rotations = new Map<string, number>()
   const registered: string[] = []
+  const erased = new Set<string>()
+  const seenBy = new Map<string, string>()
   const family = { getFamily: () => Promise.resolve({ family: settings }) }
   const album = {
     registerMedia: ({ mediaId }: { mediaId: string }) => {
       registered.push(mediaId)
       return Promise.resolve({})
+    },
+    getMedia: ({ mediaId }: { mediaId: string }, { call }: { call: Call }) => {
+      const only = seenBy.get(mediaId)
+      const hidden = only !== undefined && call.caller.kind === 'member' && call.caller.memberId !== only
+      const gone = erased.has(mediaId) || hidden || !registered.includes(mediaId)
+      return gone
+        ? Promise.reject(new KeepsakeError({ code: 'NOT_FOUND', reason: 'MEDIA_NOT_FOUND', message: 'No such item.' }))
+        : Promise.resolve({ media: { id: mediaId } })
     },
     describeMedia: ({ mediaIds }: { mediaIds: string[] }) =>
       Promise.resolve({ media: mediaIds.map(id => ({ media: { id, rotation: rotations.get(id) ?? 0 } })) }),
@@ -91,6 +113,8 @@ export async function openHarness(settings = { timeZone: 'Asia/Tokyo', locale: '
     settings,
     rotations,
     registered,
+    erased,
+    seenBy,
     call: (member = memberId, role = 'parent') =>
       callAs(
         { kind: 'member', accountId: randomUUID(), familyId, memberId: member, role, groupIds: [] },
@@ -114,8 +138,7 @@ export async function openHarness(settings = { timeZone: 'Asia/Tokyo', locale: '
       await running?.close()
       running = undefined
     },
-    async upload(bytes, over = {}) {
-      const call = harness.call()
+    async upload(bytes, over = {}, call = harness.call()) {
       const { id } = await createUpload(context, uploadRequest(bytes.length, over), call)
       const middle = Math.floor(bytes.length / 2)
       for (const part of [bytes.subarray(0, middle), bytes.subarray(middle)]) {
@@ -164,5 +187,5 @@ export async function writePart(harness: Harness, id: string, bytes: Buffer, cal
   ])
   const { key, lease } = await beginPart(harness.context, id, Number(row[0]?.position), call)
   await harness.objects.put(key, bytes, { contentType: 'application/octet-stream' })
-  await commitPart(harness.context, id, lease, bytes.length, call)
+  await commitPart(harness.context, id, { lease, size: bytes.length }, call)
 }
