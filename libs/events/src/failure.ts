@@ -24,12 +24,24 @@ export function failureOf(error: unknown): { hopeless: boolean; cause: Cause } {
     const { code, reason, message } = error
     return {
       hopeless: !error.retryable && code !== 'INTERNAL' && code !== 'CANCELLED',
-      cause: { code, reason, message },
+      cause: { code, reason, message: withoutQuotes(message) },
     }
   }
   const name = error instanceof Error ? error.name : typeof error
-  const message = error instanceof Error ? error.message.slice(0, 500) : 'not an error'
+  const message = error instanceof Error ? withoutQuotes(error.message).slice(0, 500) : 'not an error'
   return { hopeless: false, cause: { code: 'INTERNAL', reason: name, message } }
+}
+
+/**
+ * A message without what it quotes: databases and parsers repeat the value they stumbled over, which may be a name or an address. Text in
+ * double, single or back quotes (up to the end where a quote is left open) and values as in `(email)=(a@example.org)` become `…`.
+ */
+export function withoutQuotes(message: string): string {
+  return message
+    .replace(/"[^"]*(?:"|$)/g, '"…"')
+    .replace(/`[^`]*(?:`|$)/g, '`…`')
+    .replace(/(?<!\w)'.*?(?:'(?!\w)|$)/gs, "'…'")
+    .replace(/=\(.*?(?:\)|$)/gs, '=(…)')
 }
 
 /** The pause after failed try `attempt` (from 1) in place, in ms: full jitter. */
