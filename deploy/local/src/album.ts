@@ -90,7 +90,7 @@ export async function openAlbum(options: Options, say: (line: string) => void, s
       listen: { host: options.host, port },
       publicUrl: url,
       tls: options.tls,
-      logLevel: 'info',
+      logLevel: process.env['KEEPSAKE_LOG_LEVEL'] ?? 'info',
       logFile: options.processes ? undefined : rotated(path.join(logs, 'keepsake.log')),
       inherited: inherited(process.env),
       key: home.key,

@@ -56,7 +56,8 @@ const settings = [
   'max_wal_size=512MB',
   'wal_compression=on',
   'timezone=UTC',
-  'log_min_messages=warning',
+  // Not the errors of statements: they quote what people wrote. The services log those without it.
+  'log_min_messages=log',
   'log_timezone=UTC',
   'jit=off',
 ]

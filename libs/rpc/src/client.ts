@@ -52,6 +52,8 @@ export function createClient<D>(
   })
   const peer = new Peer(channel, identity, tuning.random ?? Math.random)
   const client: Record<string, unknown> = { close: () => channel.close() }
+  const [first] = Object.values(definition as RpcDefinition)
+  if (first !== undefined) clientRetries.add(0, { service: identity.service, peer: serviceOf(first) })
   for (const [name, method] of Object.entries(definition as RpcDefinition)) {
     const safe = idempotentNames.test(name)
     client[name] = method.responseStream
@@ -104,7 +106,7 @@ class Peer {
         const pause = this.random() * firstBackoffMs * 2 ** (attempt - 1)
         const mayRepeat = known.code === 'UNAVAILABLE' && (repeatable || neverSent(known))
         if (!mayRepeat || attempt >= maxAttempts || Date.now() + pause >= deadline) throw known
-        clientRetries.add(1, { service: this.identity.service, method: method.path })
+        clientRetries.add(1, { service: this.identity.service, peer: serviceOf(method) })
         await sleep(pause, signal)
       }
     }
@@ -228,6 +230,9 @@ const resting = () =>
     message: 'A part of Keepsake is not reachable right now. Please try again.',
     cause: new Error('the breaker is open'),
   })
+
+/** album.v1.AlbumService, of any of its methods. */
+const serviceOf = (method: MethodDefinition) => method.path.split('/')[1]?.replace(/^keepsake\./, '') ?? ''
 
 const sleep = (ms: number, signal: AbortSignal | undefined) =>
   new Promise<void>((resolve, reject) => {

@@ -25,12 +25,12 @@ export const clientFailures = metrics.declare({
   help: 'Calls to other services that ended in an error, after all retries, by gRPC status.',
 })
 
-/** Calls to other services that were tried again. */
+/** Calls to other services that were tried again, by the service that was called. */
 export const clientRetries = metrics.declare({
   name: 'rpc_client_retries_total',
   owner: 'rpc',
   kind: 'counter',
   unit: '1',
-  labels: { service: services, method: methods },
-  help: 'Calls to other services that were tried again.',
+  labels: { service: services, peer: 'the services of the proto files' },
+  help: 'Calls to other services that were tried again, by the service that was called.',
 })

@@ -15,6 +15,7 @@ export {
   currentFamily,
   currentTrace,
   injectTrace,
+  keepPlace,
   setFamily,
   span,
   withFamily,

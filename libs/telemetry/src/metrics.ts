@@ -46,7 +46,10 @@ export interface Histogram<S extends LabelSchema> {
 /** A number as it stands now. */
 export interface Gauge<S extends LabelSchema> {
   set(value: number, labels: Labels<S>): void
-  /** `read` sets values each time that somebody looks; they are gone when it is stopped by what is returned. */
+  /**
+   * `read` sets values each time that somebody looks; they are gone when it is stopped by what is returned. What several
+   * readers set for the same labels is added.
+   */
   observe(read: (set: Gauge<S>['set']) => void | Promise<void>): () => void
 }
 
@@ -130,7 +133,7 @@ class Metric {
         return (await within(reading, readWithinMs)) ? found : []
       }),
     )
-    return { declaration, bounds, series: [...this.held.values(), ...read.flat()] }
+    return { declaration, bounds, series: [...this.held.values(), ...added(read.flat())] }
   }
 
   private seriesOf(labels: Labels<LabelSchema>): Series {
@@ -151,6 +154,17 @@ class Metric {
     this.held.set(key, made)
     return made
   }
+}
+
+/** What several readers said of the same labels is one number, their sum: two pools of one role have their connections together. */
+function added(found: readonly Series[]): Series[] {
+  const sums = new Map<string, Series>()
+  for (const { values, value } of found) {
+    const key = values.join(separator)
+    const before = sums.get(key)?.value ?? 0
+    sums.set(key, { values, value: before + value })
+  }
+  return [...sums.values()]
 }
 
 /** Every set of values of labels that list theirs; none where one does not. */

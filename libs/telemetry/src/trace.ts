@@ -93,6 +93,12 @@ export function withFamily<T>(familyId: string, fn: () => T): T {
   return context.with(context.active().setValue(scopeKey, scope), fn)
 }
 
+/** Remembers where we are: what is returned runs a function as if it were called here. For frameworks that answer elsewhere. */
+export function keepPlace(): <T>(fn: () => T) => T {
+  const here = context.active()
+  return fn => context.with(here, fn)
+}
+
 /** The family whose work this is, where it is known. */
 export function currentFamily(): string | undefined {
   return (context.active().getValue(scopeKey) as Scope | undefined)?.familyId

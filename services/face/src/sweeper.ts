@@ -1,6 +1,6 @@
 import type { Db } from '@keepsake/db'
 import type { ObjectStore } from '@keepsake/media'
-import { logger } from '@keepsake/telemetry'
+import { logger, withTrace } from '@keepsake/telemetry'
 import { sweepCrops } from './erase.js'
 
 /** How often marked crops are looked for although nobody said so, ms. */
@@ -36,7 +36,8 @@ export class CropSweeper {
     if (this.stop.signal.aborted) return
     clearTimeout(this.timer)
     this.timer = setTimeout(() => {
-      this.running = this.running.then(() => this.sweep())
+      // Whoever told us to sweep is no longer whose work this is.
+      this.running = this.running.then(() => withTrace({}, () => this.sweep()))
     }, afterMs).unref()
   }
 

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { withTrace } from '@keepsake/telemetry'
 import { compose, progressOf } from './processing.js'
 import type { AnyEndpoint, Edge, Input } from './endpoint.js'
 import { endpoint } from './endpoint.js'
@@ -46,7 +47,9 @@ export class LiveEvents {
     if (watch === undefined) {
       watch = { listeners: new Set(), stop: new AbortController() }
       this.families.set(familyId, watch)
-      void this.watch(familyId, watch)
+      // Work of its own: it outlives the request that began it.
+      const began = watch
+      void withTrace({}, () => this.watch(familyId, began))
     }
     const { listeners, stop } = watch
     listeners.add(listener)

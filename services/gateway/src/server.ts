@@ -12,7 +12,7 @@ import { RateLimit } from './rate-limit.js'
 import { securityHeaders } from './security-headers.js'
 import { registerUploads } from './tus.js'
 import { registerWebApp } from './web-app.js'
-import { traced } from './traced.js'
+import { inTraceOf, traced } from './traced.js'
 
 /** What the public server is made of. */
 export interface ServerOptions {
@@ -39,7 +39,7 @@ export async function registerPublic(server: FastifyInstance, options: ServerOpt
   })
   const signIns = new RateLimit({ perSecond: config.KEEPSAKE_RATE_SIGN_IN / 60, burst: config.KEEPSAKE_RATE_SIGN_IN })
 
-  server.setErrorHandler((error, request, reply) => sendProblem(error, request, reply))
+  server.setErrorHandler((error, request, reply) => inTraceOf(request, () => sendProblem(error, request, reply)))
   // Bytes of an upload are never parsed or held: the handler reads the socket.
   server.addContentTypeParser(
     'application/offset+octet-stream',
