@@ -22,7 +22,7 @@ test('metrics are declared in the metrics.ts of their owner, which is the first 
       for (const file of await readdir(source, { recursive: true }).catch(() => [])) {
         if (!file.endsWith('.ts') || file.endsWith('.test.ts')) continue
         const text = await readFile(path.join(source, file), 'utf8')
-        if (!text.includes('metrics.declare({')) continue
+        if (!text.includes('= metrics.declare({')) continue
         const owners = [...text.matchAll(/^ {2}owner: '(\w+)'/gm)].map(match => match[1])
         const wanted =
           folder === 'libs' && project === 'telemetry' ? ['process-metrics.ts', 'process'] : ['metrics.ts', project]
