@@ -144,6 +144,12 @@ export class Intake {
     this.#lanes.drop(task => (task as IntakeTask).scope === scope)
   }
 
+  /** Forgets whatever has not begun, and which lanes wait. */
+  forgetAll(): void {
+    this.#lanes.drop(() => true)
+    this.#parkedLanes.clear()
+  }
+
   /** Begins nothing more. */
   stop(): void {
     this.#lanes.stop()

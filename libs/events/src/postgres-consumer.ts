@@ -1,18 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { crc32 } from 'node:zlib'
-import { sql, type Db, type Dedicated, type FamilyTx } from '@keepsake/db'
-import { logger, setFamily, withTrace } from '@keepsake/telemetry'
-import {
-  defaultRetry,
-  type Consumer,
-  type ConsumerOptions,
-  type RetryPolicy,
-  type StoredEvent,
-  type Subscription,
-} from './event-log.js'
-import { failureOf, inPlacePause, parkedPause, type Cause } from './failure.js'
-import { Lanes } from './lanes.js'
-import { consumerLag, deadLetters, eventsDelay, eventsHandled, outboxAge, parkedEvents } from './metrics.js'
+import { sql, type Db, type Dedicated } from '@keepsake/db'
+import { logger } from '@keepsake/telemetry'
+import type { Consumer, ConsumerOptions, Subscription } from './event-log.js'
+import { disturbed, Intake, type Scope } from './intake.js'
+import { consumerLag, deadLetters, outboxAge, parkedEvents } from './metrics.js'
+import { horizonOf, readOutbox, type OutboxRow } from './outbox-reader.js'
 import { beginning, Watermark, type Position } from './watermark.js'
 
 /** Knobs of the Postgres adapter; the defaults fit, tests turn them. */
@@ -53,12 +46,7 @@ interface Hold {
   readonly connection: Dedicated
   readonly abort: AbortController
   /** By partition: its readers, one per topic. */
-  readonly partitions: Map<number, { readers: Reader[]; abort: AbortController }>
-}
-
-interface LogRow extends Omit<StoredEvent, 'payload'> {
-  payload: Buffer
-  visible: boolean
+  readonly partitions: Map<number, { readers: Reader[]; abort: AbortController; scope: Scope }>
 }
 
 const memberLock = 1_000_000 // every process of a group holds this one, shared: that is how they count each other
@@ -67,21 +55,17 @@ const fetchLimit = 256
 const backlogCounted = 1250
 /** One answer serves all metrics of a look, ms. */
 const backlogKeptMs = 1000
-const sharedPool = ''
 
 /** Takes events in for one group: reads its partitions, runs handlers in lanes, parks what fails, keeps its place. */
 export class PostgresConsumer implements Consumer {
   readonly #db: Db
   readonly #group: string
   readonly #subscriptions: readonly Subscription[]
-  readonly #retry: RetryPolicy
   readonly #tuning: Required<Omit<PostgresTuning, 'disturb'>> & Pick<PostgresTuning, 'disturb'>
   readonly #log: ReturnType<typeof logger>
-  readonly #lanes: Lanes
+  readonly #intake: Intake
   readonly #lockClass: number
   readonly #partitions: number
-  /** Lanes with an event in the parked table: what follows waits behind it. */
-  readonly #parkedLanes = new Set<string>()
   /** Every transaction of this database before this one is over. */
   #horizon = '0'
   #hold: Hold | undefined
@@ -95,7 +79,6 @@ export class PostgresConsumer implements Consumer {
     this.#db = db
     this.#group = options.group
     this.#subscriptions = options.subscriptions
-    this.#retry = { ...defaultRetry, ...options.retry }
     this.#tuning = {
       pollMs: 1_000,
       rebalanceMs: 2_000,
@@ -107,9 +90,13 @@ export class PostgresConsumer implements Consumer {
     this.#log = logger(db.name).child({ group: options.group })
     this.#lockClass = crc32(`group ${options.group}`) | 0
     this.#partitions = Math.max(1, ...options.subscriptions.map(s => s.topic.partitions))
-    const limits: Record<string, number> = { [sharedPool]: options.concurrency ?? 4 }
-    for (const s of options.subscriptions) if (s.concurrency !== undefined) limits[s.topic.name] = s.concurrency
-    this.#lanes = new Lanes(limits)
+    this.#intake = new Intake({
+      db,
+      consumer: options,
+      random: this.#tuning.random,
+      log: this.#log,
+      books: async query => this.#hold?.connection.many(query) ?? [],
+    })
   }
 
   /** Resolves when the group has joined; it then reads until it is closed. */
@@ -124,13 +111,13 @@ export class PostgresConsumer implements Consumer {
     for (const stop of this.#stopMeasuring) stop()
     this.#wake?.()
     await this.#loop
-    this.#lanes.stop()
+    this.#intake.stop()
     const late = new AbortController()
     const cut = sleep(drainMs, undefined, { signal: late.signal }).then(
       () => this.#hold?.abort.abort(new DOMException('The service is stopping.', 'AbortError')),
       () => undefined,
     )
-    await this.#lanes.settled()
+    await this.#intake.settled()
     late.abort()
     await cut
     if (this.#hold !== undefined) await this.#keepPlace(this.#hold).catch(() => undefined)
@@ -140,7 +127,7 @@ export class PostgresConsumer implements Consumer {
   async abandon(): Promise<void> {
     this.#stopping = true
     for (const stop of this.#stopMeasuring) stop()
-    this.#lanes.stop()
+    this.#intake.stop()
     this.#wake?.()
     await this.#letGo()
     await this.#loop
@@ -204,7 +191,7 @@ export class PostgresConsumer implements Consumer {
           nextRebalance = now + this.#tuning.rebalanceMs * (0.75 + this.#tuning.random() / 2)
         }
         if (now >= nextParked) {
-          await this.#wakeParked(hold)
+          await this.#intake.retryDue(scopesOf(hold))
           nextParked = now + this.#tuning.pollMs
         }
         const more = await this.#read(hold)
@@ -250,8 +237,7 @@ export class PostgresConsumer implements Consumer {
     if (hold === undefined) return
     hold.abort.abort(new DOMException('The event log was let go.', 'AbortError'))
     for (const held of hold.partitions.values()) held.abort.abort(hold.abort.signal.reason)
-    this.#lanes.drop(() => true)
-    this.#parkedLanes.clear()
+    this.#intake.forgetAll()
     await hold.connection.close()
   }
 
@@ -283,10 +269,7 @@ export class PostgresConsumer implements Consumer {
     const cursors = await hold.connection.many<{ topic: string; txid: string; position: number }>(
       sql`select topic, txid::text, position from events.cursors where grp = ${this.#group} and partition = ${partition}`,
     )
-    const parked = await hold.connection.many<{ topic: string; key: string }>(
-      sql`select distinct topic, key from events.parked where grp = ${this.#group} and partition = ${partition}`,
-    )
-    for (const { topic, key } of parked) this.#parkedLanes.add(laneOf(topic, key))
+    await this.#intake.learn(partition)
     const readers = this.#subscriptions
       .filter(s => partition < s.topic.partitions)
       .map(subscription => {
@@ -294,7 +277,12 @@ export class PostgresConsumer implements Consumer {
         const start = at === undefined ? beginning : { txid: at.txid, position: at.position }
         return { subscription, partition, mark: new Watermark(start), read: start, kept: start }
       })
-    hold.partitions.set(partition, { readers, abort: new AbortController() })
+    const abort = new AbortController()
+    hold.partitions.set(partition, {
+      readers,
+      abort,
+      scope: { signal: AbortSignal.any([hold.abort.signal, abort.signal]) },
+    })
   }
 
   /** Hands a partition on: what has not begun is forgotten, what runs is waited for a moment, then its place is kept. */
@@ -302,7 +290,7 @@ export class PostgresConsumer implements Consumer {
     const held = hold.partitions.get(partition)
     if (held === undefined) return
     hold.partitions.delete(partition)
-    this.#lanes.drop(task => (task as EventTask).partition === partition && (task as EventTask).hold === hold)
+    this.#intake.forget(held.scope)
     held.abort.abort(new DOMException('The partition moves to another process.', 'AbortError'))
     await this.#keep(hold, held.readers)
     await hold.connection.many(sql`select pg_advisory_unlock(${this.#lockClass}::int, ${partition}::int)`)
@@ -315,22 +303,16 @@ export class PostgresConsumer implements Consumer {
       .filter(reader => reader.mark.outstanding + fetchLimit <= this.#tuning.window)
     if (readers.length === 0) return 'soon'
     this.#woken = false
-    const rows = await hold.connection.many<LogRow & { reader: number }>(sql`
-      select r.reader - 1 as reader, o.event_id, o.topic, o.partition, o.key, o.family_id, o.headers, o.payload, o.created_at,
-             o.txid::text, o.position, o.txid < greatest(pg_snapshot_xmin(pg_current_snapshot()), ${this.#horizon}::text::xid8) as visible
-      from unnest(${readers.map(r => r.subscription.topic.name)}::text[], ${readers.map(r => r.partition)}::int[],
-                  ${readers.map(r => r.read.txid)}::text[]::xid8[], ${readers.map(r => r.read.position)}::int8[])
-           with ordinality as r (topic, partition, txid, position, reader)
-      cross join lateral (
-        select * from events.outbox o
-        where o.topic = r.topic and o.partition = r.partition and (o.txid, o.position) > (r.txid, r.position)
-        order by o.txid, o.position limit ${fetchLimit}
-      ) o
-      order by r.reader, o.txid, o.position`)
+    const rows = await readOutbox(
+      hold.connection,
+      readers.map(r => ({ topic: r.subscription.topic.name, partition: r.partition, read: r.read })),
+      this.#horizon,
+      fetchLimit,
+    )
     let blocked = false
     let full = false
     const counts = new Map<number, number>()
-    const fresh: { reader: Reader; row: LogRow }[] = []
+    const fresh: { reader: Reader; event: OutboxRow }[] = []
     for (const row of rows) {
       const reader = readers[row.reader]
       if (reader === undefined) continue
@@ -343,239 +325,18 @@ export class PostgresConsumer implements Consumer {
       counts.set(row.reader, count)
       if (count === fetchLimit) full = true
       reader.read = { txid: row.txid, position: row.position }
-      fresh.push({ reader, row })
+      fresh.push({ reader, event: row })
     }
-    for (const { reader, row } of this.#disturbed(fresh)) this.#submit(hold, reader, row)
-    if (blocked) await this.#lookPastOtherDatabases(hold)
+    for (const { reader, event } of disturbed(fresh, this.#tuning.disturb)) this.#submit(hold, reader, event)
+    if (blocked) this.#horizon = await horizonOf(hold.connection)
     return full ? 'now' : blocked ? 'soon' : 'later'
   }
 
-  /**
-   * The oldest open transaction of the whole server holds readers back, although one of another database can never write here. Finds the oldest of
-   * this database: whatever is older is over, so the next read will see all of it. Asked only while something waits.
-   */
-  async #lookPastOtherDatabases(hold: Hold): Promise<void> {
-    const [row] = await hold.connection.many<{ horizon: string }>(sql`
-      select coalesce(min(x), pg_snapshot_xmax(pg_current_snapshot()))::text as horizon
-      from pg_snapshot_xip(pg_current_snapshot()) as x
-      where not exists (
-        select 1 from pg_locks l join pg_stat_activity a on a.pid = l.pid
-        where l.locktype = 'transactionid' and l.granted and l.mode = 'ExclusiveLock'
-          and l.transactionid::text::int8 = x::text::int8 & 4294967295
-          and a.datid <> (select oid from pg_database where datname = current_database()))`)
-    this.#horizon = row?.horizon ?? '0'
-  }
-
-  #disturbed(events: { reader: Reader; row: LogRow }[]): { reader: Reader; row: LogRow }[] {
-    const disturb = this.#tuning.disturb
-    if (disturb === undefined) return events
-    const out = events.flatMap(event => (disturb.random() < disturb.duplicate ? [event, event] : [event]))
-    if (!disturb.reorder) return out
-    // Keys change places, order within a key stays.
-    const byKey = new Map<string, typeof out>()
-    for (const event of out) {
-      const lane = laneOf(event.row.topic, event.row.key)
-      byKey.set(lane, [...(byKey.get(lane) ?? []), event])
-    }
-    const queues = [...byKey.values()]
-    const shuffled: typeof out = []
-    while (queues.length > 0) {
-      const i = Math.floor(disturb.random() * queues.length)
-      const queue = queues[i]
-      const event = queue?.shift()
-      if (event !== undefined) shuffled.push(event)
-      if (queue?.length === 0) queues.splice(i, 1)
-    }
-    return shuffled
-  }
-
-  #submit(hold: Hold, reader: Reader, row: LogRow): void {
-    const { subscription, partition } = reader
-    const finish = reader.mark.add({ txid: row.txid, position: row.position })
-    const lane = laneOf(row.topic, row.key)
-    this.#lanes.add({
-      lane,
-      family: row.familyId,
-      pool: this.#poolOf(subscription),
-      partition,
-      hold,
-      run: async () => {
-        const signal = this.#signalOf(hold, partition)
-        if (signal.aborted) return
-        const deliver = () => {
-          setFamily(row.familyId)
-          return this.#deliver(subscription, row, lane, signal)
-        }
-        if (await withTrace(row.headers, deliver)) finish()
-      },
-    } satisfies EventTask as EventTask)
-  }
-
-  #poolOf(subscription: Subscription): string {
-    return subscription.concurrency === undefined ? sharedPool : subscription.topic.name
-  }
-
-  #signalOf(hold: Hold, partition: number): AbortSignal {
-    const held = hold.partitions.get(partition)
-    return held === undefined ? AbortSignal.abort() : AbortSignal.any([hold.abort.signal, held.abort.signal])
-  }
-
-  /** True when the event needs no further delivery: handled, parked or given up. */
-  async #deliver(subscription: Subscription, event: StoredEvent, lane: string, signal: AbortSignal): Promise<boolean> {
-    if (this.#parkedLanes.has(lane)) return this.#park(event, 0, undefined, undefined, signal)
-    for (let attempt = 1; ; attempt++) {
-      try {
-        await subscription.handle(event, attempt, signal)
-        this.#count(event, 'done')
-        return true
-      } catch (error) {
-        if (signal.aborted) return false
-        const { hopeless, cause } = failureOf(error)
-        if (hopeless) {
-          this.#log.error({ err: error, topic: event.topic, event_id: event.eventId }, 'an event was given up')
-          return this.#bury(event, attempt, cause, signal)
-        }
-        if (attempt >= this.#retry.inPlace) {
-          const pause = parkedPause(1, this.#retry, this.#tuning.random)
-          this.#log.warn({ err: error, topic: event.topic, event_id: event.eventId, pause }, 'an event was parked')
-          if (pause === undefined) return this.#bury(event, attempt, cause, signal)
-          this.#parkedLanes.add(lane)
-          return this.#park(event, attempt, pause, cause, signal)
-        }
-        this.#count(event, 'retried')
-        await sleep(inPlacePause(attempt, this.#retry, this.#tuning.random))
-        if (signal.aborted) return false
-      }
-    }
-  }
-
-  /** Tries the parked events of a lane, oldest first, until one fails again or none is left. */
-  async #retryLane(subscription: Subscription, topic: string, key: string, signal: AbortSignal): Promise<void> {
-    const lane = laneOf(topic, key)
-    while (!signal.aborted) {
-      const [row] = await this.#system<StoredEvent & { attempts: number; due: boolean }>(sql`
-        select event_id, topic, partition, key, family_id, headers, payload, created_at, txid::text, position, attempts,
-               next_at <= now() or next_at = 'infinity' as due
-        from events.parked where grp = ${this.#group} and topic = ${topic} and key = ${key} order by seq limit 1`)
-      if (row === undefined) {
-        this.#parkedLanes.delete(lane)
-        return
-      }
-      if (!row.due) return
-      try {
-        await subscription.handle(row, row.attempts + 1, signal)
-        this.#count(row, 'done')
-        await this.#books(row.familyId, signal, tx => tx.changed(this.#unpark(row)))
-      } catch (error) {
-        if (signal.aborted) return
-        const { hopeless, cause } = failureOf(error)
-        const attempts = row.attempts + 1
-        // An event that waited behind another is on its first tries: it gets the same pauses as any other.
-        const parkings = Math.max(1, attempts - this.#retry.inPlace + 1)
-        const pause = hopeless ? undefined : parkedPause(parkings, this.#retry, this.#tuning.random)
-        if (pause === undefined) {
-          this.#log.error({ err: error, topic, event_id: row.eventId, attempts }, 'an event was given up')
-          if (!(await this.#bury(row, attempts, cause, signal))) return
-          continue
-        }
-        this.#count(row, 'parked')
-        await this.#books(row.familyId, signal, tx =>
-          tx.changed(sql`
-            update events.parked set attempts = ${attempts}, cause = ${sql.json(cause)},
-              next_at = now() + make_interval(secs => ${pause / 1000})
-            where grp = ${this.#group} and event_id = ${row.eventId}`),
-        )
-        return
-      }
-    }
-  }
-
-  /** Sets off retries of lanes whose oldest parked event is due. */
-  async #wakeParked(hold: Hold): Promise<void> {
-    const partitions = [...hold.partitions.keys()]
-    if (partitions.length === 0) return
-    const due = await hold.connection.many<{ topic: string; key: string; partition: number; familyId: string }>(sql`
-      select topic, key, partition, family_id from (
-        select distinct on (topic, key) topic, key, partition, family_id, next_at from events.parked
-        where grp = ${this.#group} and partition = any(${partitions}::int[]) order by topic, key, seq
-      ) heads where next_at <= now() or next_at = 'infinity' limit 500`)
-    for (const { topic, key, partition, familyId } of due) {
-      const subscription = this.#subscriptions.find(s => s.topic.name === topic)
-      if (subscription === undefined) continue
-      const lane = laneOf(topic, key)
-      this.#parkedLanes.add(lane)
-      this.#lanes.add({
-        lane,
-        family: familyId,
-        pool: this.#poolOf(subscription),
-        partition,
-        hold,
-        run: async () => {
-          const signal = this.#signalOf(hold, partition)
-          await this.#retryLane(subscription, topic, key, signal).catch((error: unknown) => {
-            if (!signal.aborted) this.#log.warn({ err: error, topic }, 'parked events cannot be read just now')
-          })
-        },
-      } satisfies EventTask as EventTask)
-    }
-  }
-
-  #park(
-    event: StoredEvent,
-    attempts: number,
-    pause: number | undefined,
-    cause: Cause | undefined,
-    signal: AbortSignal,
-  ): Promise<boolean> {
-    this.#count(event, 'parked')
-    const next = pause === undefined ? sql`'infinity'` : sql`now() + make_interval(secs => ${pause / 1000})`
-    return this.#books(event.familyId, signal, tx =>
-      tx.changed(sql`
-        insert into events.parked (grp, event_id, topic, partition, key, family_id, headers, payload, txid, position, created_at,
-                                   attempts, next_at, cause)
-        values (${this.#group}, ${event.eventId}, ${event.topic}, ${event.partition}, ${event.key}, ${event.familyId},
-                ${sql.json(event.headers)}, ${event.payload}, ${event.txid}::xid8, ${event.position}, ${event.createdAt},
-                ${attempts}, ${next}, ${cause === undefined ? null : sql.json(cause)})
-        on conflict do nothing`),
-    )
-  }
-
-  #bury(event: StoredEvent, attempts: number, cause: Cause, signal: AbortSignal): Promise<boolean> {
-    this.#count(event, 'dead')
-    return this.#books(event.familyId, signal, async tx => {
-      await tx.changed(this.#unpark(event))
-      await tx.changed(sql`
-        insert into events.dead_letters (grp, event_id, topic, partition, key, family_id, headers, payload, txid, position, created_at,
-                                         attempts, cause)
-        values (${this.#group}, ${event.eventId}, ${event.topic}, ${event.partition}, ${event.key}, ${event.familyId},
-                ${sql.json(event.headers)}, ${event.payload}, ${event.txid}::xid8, ${event.position}, ${event.createdAt},
-                ${attempts}, ${sql.json(cause)})
-        on conflict do nothing`)
-    })
-  }
-
-  #unpark(event: StoredEvent) {
-    return sql`delete from events.parked where grp = ${this.#group} and event_id = ${event.eventId}`
-  }
-
-  /** Writes the group's books; nothing else may happen to the lane until that worked, so it tries until the partition is gone. */
-  async #books(familyId: string, signal: AbortSignal, write: (tx: FamilyTx) => Promise<unknown>): Promise<boolean> {
-    for (;;) {
-      if (signal.aborted) return false
-      try {
-        await this.#db.family(familyId, write)
-        return true
-      } catch (error) {
-        this.#log.error({ err: error }, 'the event log cannot be written just now; trying again')
-        await sleep(500 + this.#tuning.random() * 500)
-      }
-    }
-  }
-
-  async #system<R>(query: ReturnType<typeof sql>): Promise<R[]> {
-    const hold = this.#hold
-    if (hold === undefined) return []
-    return hold.connection.many<R>(query)
+  #submit(hold: Hold, reader: Reader, event: OutboxRow): void {
+    const held = hold.partitions.get(reader.partition)
+    if (held === undefined) return
+    const finish = reader.mark.add({ txid: event.txid, position: event.position })
+    this.#intake.add(held.scope, reader.subscription, event, finish)
   }
 
   async #keepPlace(hold: Hold): Promise<void> {
@@ -596,12 +357,6 @@ export class PostgresConsumer implements Consumer {
       on conflict (grp, topic, partition) do update
         set txid = excluded.txid, position = excluded.position, updated_at = now()`)
     moved.forEach((reader, i) => (reader.kept = places[i] ?? reader.kept))
-  }
-
-  #count(event: StoredEvent, outcome: 'done' | 'retried' | 'parked' | 'dead'): void {
-    eventsHandled.add(1, { group: this.#group, topic: event.topic, outcome })
-    if (outcome === 'done')
-      eventsDelay.record((Date.now() - event.createdAt.getTime()) / 1000, { group: this.#group, topic: event.topic })
   }
 
   #notified(): void {
@@ -631,14 +386,4 @@ export class PostgresConsumer implements Consumer {
   }
 }
 
-/** A task of a lane that knows which hold and partition it stands on. */
-interface EventTask {
-  readonly lane: string
-  readonly family: string
-  readonly pool: string
-  readonly partition: number
-  readonly hold: Hold
-  run(): Promise<void>
-}
-
-const laneOf = (topic: string, key: string) => `${topic}\0${key}`
+const scopesOf = (hold: Hold) => new Map([...hold.partitions].map(([partition, held]) => [partition, held.scope]))
