@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
 import { Api, ApiError } from './api.js'
-import { consentTextVersion } from './consent.js'
+import { consentStep, consentText, consentTextVersion } from './consent.js'
 import { configDir, openApi, readStored, writeStored } from './credentials.js'
 import { importFolders, type ImportResult } from './import.js'
 import { coveredPeriod, makeMovie, type Movie } from './movies.js'
@@ -186,23 +186,17 @@ export function describeImport(result: ImportResult): string {
   ].join('\n')
 }
 
-/** Consent is asked once: what was decided stays, unless an option says otherwise. */
+/** Consent is asked once: what was decided stays, unless an option gives it. */
 async function settleConsent(api: Api, familyId: string, values: Context['values']): Promise<void> {
   const family = await api.get<Family>(`/v1/families/${familyId}`)
+  const option = values['consent-faces'] ? true : values['no-faces'] ? false : undefined
   const decided = family.faceRecognition.consent
-  let consent: boolean | undefined
-  if (values['consent-faces']) consent = true
-  else if (values['no-faces']) consent = decided === true ? false : undefined
-  else if (decided === null && isTerminal())
-    consent = await askYesNo(
-      `May Keepsake recognise faces in the pictures of ${family.name}? It stays on this album's machine.`,
-    )
-  if (consent === undefined) {
-    if (decided !== true && !values['no-faces'])
-      process.stderr.write('Importing without face recognition: nobody has consented (--consent-faces).\n')
-    return
-  }
-  if (consent === decided) return
+  const step = consentStep({ option, decided, interactive: isTerminal() })
+  if (step.say !== undefined) process.stderr.write(`${step.say}\n`)
+  if (step.do === 'leave') return
+  if (step.do === 'ask') process.stderr.write(`${consentText}\n`)
+  const consent =
+    step.do === 'give' || (await askYesNo(`May Keepsake recognise faces in the pictures of ${family.name}?`))
   await api.patch(`/v1/families/${familyId}`, { faceRecognition: { consent, textVersion: consentTextVersion } })
 }
 

@@ -11,6 +11,6 @@ export {
 export { coveredPeriod, makeMovie, type Movie, type MovieRequest } from './movies.js'
 export { isSettled, waitUntilSettled, type Processing, type WaitOptions } from './processing.js'
 export { openProgress, showProcessing, type ProgressView } from './progress.js'
-export { consentText, consentTextVersion } from './consent.js'
+export { consentStep, consentText, consentTextVersion } from './consent.js'
 export { describeImport } from './commands.js'
 export { ask, askYesNo, formatBytes, formatSeconds, isTerminal, plural } from './terminal.js'

@@ -3,6 +3,7 @@ import path from 'node:path'
 import {
   ApiError,
   askYesNo,
+  consentStep,
   consentText,
   consentTextVersion,
   coveredPeriod,
@@ -94,18 +95,15 @@ interface Family {
 async function settleConsent({ options, account, interactive, say, signal }: Importing): Promise<boolean> {
   const { api, familyId } = account
   const decided = (await api.get<Family>(`/v1/families/${familyId}`)).faceRecognition.consent
-  let consent = options.faces
-  if (consent === undefined && options.importing.length > 0 && decided === null && interactive) {
-    say(consentText)
-    consent = await askYesNo('Do you, as a parent, consent to face recognition for this family?', signal)
-  }
-  if (consent === undefined) {
-    if (options.importing.length > 0 && decided !== true)
-      say('Nobody has consented to face recognition (--consent-faces): importing without faces.')
-    return decided === true
-  }
-  if (consent !== decided && (consent || decided === true || interactive))
-    await api.patch(`/v1/families/${familyId}`, { faceRecognition: { consent, textVersion: consentTextVersion } })
+  const step = consentStep({ option: options.faces, decided, interactive })
+  // Without an import nobody is asked and nothing is explained; a yes on the command line counts all the same.
+  const importing = options.importing.length > 0
+  if (importing && step.say !== undefined) say(step.say)
+  if (step.do === 'leave' || (step.do === 'ask' && !importing)) return decided === true
+  if (step.do === 'ask') say(consentText)
+  const consent =
+    step.do === 'give' || (await askYesNo('Do you, as a parent, consent to face recognition for this family?', signal))
+  await api.patch(`/v1/families/${familyId}`, { faceRecognition: { consent, textVersion: consentTextVersion } })
   return consent
 }
 

@@ -40,7 +40,7 @@ npm start -- import DIR...         imports folders first
   --owner EMAIL       the first parent's account (password from KEEPSAKE_PASSWORD, else made and printed once)
   --family NAME, --time-zone ZONE
   --plan premium|free (default premium: a family on its own machine has everything)
-  --consent-faces, --no-faces    the answer to the question about face recognition
+  --consent-faces, --no-faces    consent to face recognition, or import without it; consent is withdrawn in the settings only
   --exit              stop when everything is processed; status 0 only if every photo and video is fine
 `
 

@@ -1,7 +1,7 @@
 import { useLanguage } from '../i18n/messages.tsx'
 
-/** Version of the text below; it is recorded with the answer, so a change of meaning needs a new one. */
-export const consentTextVersion = '2026-11'
+/** Version of the text below; it is recorded with the answer, so a change of meaning needs a new one, here and in deploy/cli/src/consent.ts. */
+export const consentTextVersion = '2026-11-01'
 
 /** The question whether faces may be recognised, with what it means. Neither answer is chosen beforehand. */
 export function ConsentQuestion({ onAnswer, busy }: { onAnswer(consent: boolean): void; busy: boolean }) {
