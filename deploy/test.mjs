@@ -74,10 +74,14 @@ async function otherChecks() {
   await protoChecks()
 }
 
-/** Protos against the style guide, and against the commit before this one: an outside client must not break. */
+/**
+ * Protos against the style guide, against the recorded baseline (`npm run baseline` writes it) and against the commit before this one: a service
+ * or a stored event of another version must not break.
+ */
 async function protoChecks() {
   if (!existsSync(path.join(root, 'proto', 'keepsake'))) return
   await check('proto lint', bin('buf'), ['lint', 'proto'])
+  await check('proto baseline', bin('buf'), ['breaking', 'proto', '--against', 'proto/baseline.binpb'])
   const before = path.join(cache, 'proto-before.tar')
   mkdirSync(cache, { recursive: true })
   const archive = await capture('git', ['archive', '--format=tar', '-o', before, 'HEAD~1', 'proto']).catch(() => ({
