@@ -1,9 +1,14 @@
+import { execFileSync } from 'node:child_process'
 import { randomBytes, randomUUID } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
-import { skipUnless } from '@keepsake/testing'
+import { skipUnless, until } from '@keepsake/testing'
 import { expect, test } from 'vitest'
 import { openObjectStore, prepareBucket, S3ObjectStore } from './index.js'
+import { minioProgram, testMinio } from './testing/minio.js'
 import { objectStoreContract } from './testing/object-store-contract.js'
 
 const given = process.env['KEEPSAKE_TEST_S3']
@@ -101,3 +106,97 @@ skipUnless(given, why).describe('S3 adapter', () => {
     store.close()
   })
 })
+
+const program = minioProgram()
+const mountsTmpfs = canMount()
+
+skipUnless(program, 'MinIO is not built (npm run stack -- up)').describe('MinIO', () => {
+  test('killed in the middle of a put leaves what was there; a reader goes on when it is back', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'keepsake-minio-'))
+    const minio = await testMinio(program ?? '', folder)
+    const store = open(minio.env)
+    try {
+      await minio.start()
+      const old = randomBytes(24_000_000)
+      await store.put('a/x', Readable.from([old]), { ...type, announced: old.length })
+      const failsLater = { reason: 'STORAGE_FAILED', code: 'UNAVAILABLE', retryable: true }
+      for (const announced of [24_000_000, undefined]) {
+        async function* body() {
+          for (let i = 0; i < 24; i++) {
+            if (i === 13) await minio.kill()
+            yield randomBytes(1_000_000)
+          }
+        }
+        const put = store.put('a/x', Readable.from(body()), { ...type, ...(announced && { announced }) })
+        await expect(put).rejects.toMatchObject(failsLater)
+        await expect(store.stat('a/x')).rejects.toMatchObject(failsLater)
+        await minio.start()
+        expect((await buffer(store.get('a/x'))).equals(old)).toBe(true)
+      }
+
+      const chunks: Buffer[] = []
+      for await (const chunk of store.get('a/x')) {
+        if (chunks.length === 3) {
+          await minio.kill()
+          await minio.start()
+        }
+        chunks.push(chunk as Buffer)
+      }
+      expect(Buffer.concat(chunks).equals(old)).toBe(true)
+
+      // Half of a compose is no object either, and the whole works again.
+      await store.put('a/y', Buffer.from('end'), type)
+      const joined = await store.compose(['a/x', 'a/y'], 'b/z', type)
+      expect(joined.size).toBe(old.length + 3)
+    } finally {
+      store.close()
+      await minio.kill()
+      await rm(folder, { recursive: true, force: true })
+    }
+  }, 120_000)
+
+  skipUnless(mountsTmpfs, 'a tmpfs cannot be mounted here (needs root)').test(
+    'with a full disk says so, keeps what it has, and works again when there is room',
+    async () => {
+      const folder = await mkdtemp(join(tmpdir(), 'keepsake-minio-'))
+      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=96m', 'tmpfs', folder])
+      const minio = await testMinio(program ?? '', folder)
+      const store = open(minio.env)
+      try {
+        await minio.start()
+        await store.put('a/kept', randomBytes(1_000_000), type)
+        const full = { reason: 'STORAGE_FULL', code: 'RESOURCE_EXHAUSTED', retryable: true }
+        const large = () => Readable.from(Array.from({ length: 120 }, () => randomBytes(1_000_000)))
+        await expect(store.put('a/large', large(), { ...type, announced: 120_000_000 })).rejects.toMatchObject(full)
+        await expect(store.put('a/large', large(), type)).rejects.toMatchObject(full)
+        expect(await store.stat('a/large')).toBeUndefined()
+        expect(await store.stat('a/kept')).toMatchObject({ size: 1_000_000 })
+        await until(
+          () =>
+            store.put('a/small', randomBytes(100_000), type).then(
+              () => true,
+              () => false,
+            ),
+          { deadlineMs: 30_000 },
+        )
+      } finally {
+        store.close()
+        await minio.kill()
+        execFileSync('umount', [folder])
+        await rm(folder, { recursive: true, force: true })
+      }
+    },
+    120_000,
+  )
+})
+
+function canMount(): boolean {
+  try {
+    const folder = execFileSync('mktemp', ['-d'], { encoding: 'utf8' }).trim()
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', folder], { stdio: 'ignore' })
+    execFileSync('umount', [folder])
+    return true
+  } catch {
+    return false
+  }
+}

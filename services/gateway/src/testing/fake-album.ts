@@ -79,7 +79,8 @@ export class FakeAlbum {
   private readonly addresses: Record<string, string> = {}
   private folder = ''
 
-  constructor() {
+  /** `objects`: where bytes are kept; default: a folder of its own. */
+  constructor(private readonly objects: Readonly<Record<string, string>> = {}) {
     this.answers = {
       family: this.family(),
       ingest: this.ingest.handlers,
@@ -200,6 +201,7 @@ export class FakeAlbum {
       KEEPSAKE_HTTP_LISTEN: '127.0.0.1:0',
       KEEPSAKE_OBJECTS: pathToFileURL(this.folder).href,
       KEEPSAKE_OBJECTS_URL_KEY: 'a secret of enough characters',
+      ...this.objects,
       KEEPSAKE_LOG_LEVEL: 'error',
     }
   }

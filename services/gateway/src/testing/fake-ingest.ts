@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto'
+import { createHash, randomUUID } from 'node:crypto'
 import { buffer } from 'node:stream/consumers'
 import type { ObjectStore } from '@keepsake/media'
 import type { Upload } from '@keepsake/proto/ingest/v1'
@@ -6,9 +6,10 @@ import { KeepsakeError, requireMember, type Call } from '@keepsake/rpc'
 import type { FakeHandlers } from './fake-peer.js'
 
 interface Kept extends Upload {
-  parts: string[]
+  parts: { key: string; size: number }[]
   lease: string | undefined
   metadata: Record<string, unknown>
+  sha256?: string
 }
 
 /** Upload sessions as ingest keeps them, in memory; composed files are kept for assertions. */
@@ -16,6 +17,8 @@ export class FakeIngest {
   readonly uploads = new Map<string, Kept>()
   /** Finished files by item. */
   readonly files = new Map<string, Buffer>()
+  /** Uploads that came with the hash of all their bytes. */
+  readonly hashed: string[] = []
   /** Sizes of the parts that were committed. */
   readonly parts: number[] = []
 
@@ -56,14 +59,16 @@ export class FakeIngest {
         remaining: upload.size - upload.offset,
       }
     },
-    commitPart: (r: { id: string; lease: string; size: number }, call: Call) => {
+    commitPart: (r: { id: string; lease: string; size: number; sha256: string }, call: Call) => {
       const upload = this.find(r.id)
       if (upload.lease !== r.lease) throw new Error('not the lease')
       upload.lease = undefined
       if (r.size > 0) {
         const { familyId } = requireMember(call)
-        upload.parts.push(`families/${familyId}/uploads/${upload.id}/${String(upload.offset).padStart(15, '0')}`)
+        const key = `families/${familyId}/uploads/${upload.id}/${String(upload.offset).padStart(15, '0')}`
+        upload.parts.push({ key, size: r.size })
         this.parts.push(r.size)
+        upload.sha256 = r.sha256
       }
       upload.offset += r.size
       return { upload }
@@ -72,8 +77,14 @@ export class FakeIngest {
       const upload = this.find(r.id)
       if (upload.offset !== upload.size) throw new Error('not whole')
       if (upload.mediaId === undefined) {
-        const pieces = await Promise.all(upload.parts.map(key => buffer(this.store().get(key))))
+        const pieces = await Promise.all(
+          // A part may be longer than what was written of it.
+          upload.parts.map(({ key, size }) => buffer(this.store().get(key, { range: { start: 0, end: size - 1 } }))),
+        )
         const file = Buffer.concat(pieces)
+        const right = createHash('sha256').update(file).digest('hex')
+        if (upload.sha256 !== undefined && !['', right].includes(upload.sha256)) throw new Error('not the hash')
+        if (upload.sha256 === right) this.hashed.push(upload.id)
         const known = [...this.files].find(([, each]) => each.equals(file))
         upload.mediaId = known?.[0] ?? randomUUID()
         upload.duplicate = known !== undefined
