@@ -1,4 +1,4 @@
-import type { Api, Page } from './api.js'
+import type { Api } from './api.js'
 
 /** What this command line reads of a movie. */
 export interface Movie {
@@ -49,16 +49,36 @@ export async function makeMovie(
   }
 }
 
-/** The first and last day (yyyy-mm-dd, local to each picture) of what the family sees; undefined without dated items. */
-export async function coveredPeriod(api: Api, familyId: string): Promise<{ from: string; to: string } | undefined> {
+/** Items that one end of the album is looked through by: more than lie within the offsets of one day's time zones in practice. */
+const lookAt = 100
+
+/**
+ * The first and last day (yyyy-mm-dd, local to each picture) of what the family sees. An item dated by its file alone stretches nothing: the day
+ * of a copy is no day of theirs; only where nothing else has a date do such days count. Undefined without dated items.
+ */
+export async function coveredPeriod(
+  api: Pick<Api, 'list'>,
+  familyId: string,
+): Promise<{ from: string; to: string } | undefined> {
   const days: string[] = []
+  const fileDays: string[] = []
   for (const order of ['oldest', 'newest']) {
-    // The order is that of instants; a page from each end holds the first and the last local day, whatever the offsets.
-    const path = `/v1/families/${familyId}/media?state=ready&order=${order}&limit=100`
-    const page = await api.get<Page<{ takenAt?: string | null }>>(path)
-    for (const item of page.items) if (item.takenAt) days.push(item.takenAt.slice(0, 10))
+    // The order is that of instants; so many items from each end hold the first and the last local day, whatever the offsets.
+    const path = `/v1/families/${familyId}/media?state=ready&order=${order}&limit=${lookAt}`
+    let seen = 0
+    for await (const { takenAt, takenAtSource } of api.list<{ takenAt?: string | null; takenAtSource?: string }>(
+      path,
+    )) {
+      if (!takenAt) continue
+      if (takenAtSource === 'file-date') fileDays.push(takenAt.slice(0, 10))
+      else {
+        days.push(takenAt.slice(0, 10))
+        if (++seen === lookAt) break
+      }
+    }
+    if (seen === 0) break // no date but those of files: the other end has no other either
   }
-  days.sort()
-  const [from, to] = [days[0], days.at(-1)]
+  const counted = (days.length > 0 ? days : fileDays).sort()
+  const [from, to] = [counted[0], counted.at(-1)]
   return from && to ? { from, to } : undefined
 }
