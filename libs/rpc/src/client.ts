@@ -8,11 +8,12 @@ import {
 } from '@grpc/grpc-js'
 import { injectTrace, span } from '@keepsake/telemetry'
 import { Breaker } from './breaker.js'
+import { knowFiles } from './file-resolver.js'
 import type { ServiceIdentity } from './identity.js'
 import { KeepsakeError } from './keepsake-error.js'
 import { clientFailures, clientRetries } from './metrics.js'
 import { idempotencyKeyKey, identityKey } from './metadata-keys.js'
-import { fromStatus } from './rich-status.js'
+import { detailsKey, fromStatus } from './rich-status.js'
 import type { CallOptions, Client, MethodDefinition, RpcDefinition } from './types.js'
 
 const idempotentNames = /^(get|list|find|search|select|stat|watch|count|describe|authenticate)/
@@ -31,9 +32,11 @@ export interface ClientTuning {
   readonly random?: () => number
 }
 
+knowFiles()
+
 /**
- * A client of another service. `address` is host:port, several separated by commas, or any gRPC target (`dns:///…`);
- * calls go round robin over all addresses. `identity` speaks for this service where no caller is forwarded.
+ * A client of another service. `address` is host:port, several separated by commas, `file:///path` of a file that holds them
+ * (read again and again), or any gRPC target (`dns:///…`); calls go round robin over all addresses. `identity` speaks for this service where no caller is forwarded.
  */
 export function createClient<D>(
   definition: D & { [K in keyof D]: MethodDefinition },
@@ -44,8 +47,9 @@ export function createClient<D>(
   const channel = new GrpcClient(target(address), credentials.createInsecure(), {
     'grpc.service_config': JSON.stringify({ loadBalancingConfig: [{ round_robin: {} }] }),
     'grpc.enable_retries': 0, // ours know which calls may be repeated
-    'grpc.keepalive_time_ms': 30_000,
-    'grpc.keepalive_timeout_ms': 10_000,
+    // A replica that is frozen or behind a dead cable leaves the round after 15 s although its socket looks open.
+    'grpc.keepalive_time_ms': 10_000,
+    'grpc.keepalive_timeout_ms': 5_000,
     'grpc.initial_reconnect_backoff_ms': 100,
     'grpc.min_reconnect_backoff_ms': 100,
     'grpc.max_reconnect_backoff_ms': 2000,
@@ -174,6 +178,9 @@ class Peer {
         if (code === status.UNAVAILABLE || silent) this.breaker.failed(Date.now())
         else this.breaker.succeeded()
         if (signal?.aborted && code === status.CANCELLED) reject(KeepsakeError.from(signal.reason))
+        // Nobody here cancelled: a server at the end of its grace time cut the call off.
+        else if (code === status.CANCELLED && trailer.get(detailsKey).length === 0)
+          reject(fromStatus({ code: status.UNAVAILABLE, details: 'the server cut the call off' }))
         else if (code !== status.OK) reject(fromStatus({ code, details, metadata: trailer }))
         else if (answer === undefined) reject(fromStatus({ code: status.INTERNAL, details: 'no message received' }))
         else resolve(answer)
@@ -219,9 +226,13 @@ function limits(options: CallOptions, path: string): { deadline: number; signal:
   return { deadline, signal }
 }
 
-/** grpc-js says so when no connection took the request: then even what must happen once may be tried again. */
+/**
+ * grpc-js says so when no connection took the request, or when the server refused it unseen because it was about to close the connection
+ * (REFUSED_STREAM): then even what must happen once may be tried again.
+ */
 const neverSent = (error: KeepsakeError) =>
-  error.cause instanceof Error && /No connection established|Name resolution failed/.test(error.cause.message)
+  error.cause instanceof Error &&
+  /No connection established|Name resolution failed|Stream refused by server/.test(error.cause.message)
 
 const resting = () =>
   new KeepsakeError({

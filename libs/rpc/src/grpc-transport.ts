@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import {
   Metadata,
   Server as GrpcServer,
@@ -19,6 +20,9 @@ import { idempotencyKeyKey, identityKey, traceparentKey } from './metadata-keys.
 import { toStatus } from './rich-status.js'
 import type { MethodDefinition, RpcDefinition } from './types.js'
 
+// A call that outlives its connection's age gets so long to end, in ms: no deadline between services is longer.
+const ageGraceMs = 120_000
+
 /** A call as grpc-js hands it over. */
 type Wire = ServerUnaryCall<unknown, unknown> | ServerWritableStream<unknown, unknown>
 
@@ -31,6 +35,10 @@ export interface GrpcTransportOptions {
   readonly log: ReturnType<typeof logger>
   /** Milliseconds that calls under way get to finish at close. */
   readonly drainMs: number
+  /** Milliseconds at close in which new calls are still taken, while health says NOT_SERVING: load balancers are slow to look. */
+  readonly drainDelayMs?: number
+  /** Connections are asked to be made anew after so many milliseconds, so that replicas that came later get their share. */
+  readonly connectionAgeMs?: number
 }
 
 /**
@@ -38,11 +46,7 @@ export interface GrpcTransportOptions {
  * cancellation reaches the handler as an AbortSignal, the caller is verified, errors are mapped once, close drains.
  */
 export class GrpcTransport extends Server implements CustomTransportStrategy {
-  private readonly server = new GrpcServer({
-    // A peer that vanished (kill -9, pulled cable) is noticed within 40 s although its socket still looks open.
-    'grpc.keepalive_time_ms': 30_000,
-    'grpc.keepalive_timeout_ms': 10_000,
-  })
+  private readonly server: GrpcServer
   private readonly health = new HealthImplementation({ '': 'NOT_SERVING' })
   private port = 0
   private listening = false
@@ -50,6 +54,15 @@ export class GrpcTransport extends Server implements CustomTransportStrategy {
 
   constructor(private readonly options: GrpcTransportOptions) {
     super()
+    this.server = new GrpcServer({
+      // A peer that vanished (kill -9, pulled cable) is noticed within 40 s although its socket still looks open.
+      'grpc.keepalive_time_ms': 30_000,
+      'grpc.keepalive_timeout_ms': 10_000,
+      ...(options.connectionAgeMs !== undefined && {
+        'grpc.max_connection_age_ms': options.connectionAgeMs,
+        'grpc.max_connection_age_grace_ms': ageGraceMs,
+      }),
+    })
     this.spanAttributes = { 'rpc.system': 'grpc', 'keepsake.service': options.identity.service }
   }
 
@@ -79,11 +92,12 @@ export class GrpcTransport extends Server implements CustomTransportStrategy {
     })
   }
 
-  override close(): Promise<void> {
+  override async close(): Promise<void> {
     this.setServing(false)
-    if (!this.listening) return Promise.resolve()
+    if (!this.listening) return
     this.listening = false
-    return new Promise(resolve => {
+    if (this.options.drainDelayMs) await sleep(this.options.drainDelayMs)
+    await new Promise<void>(resolve => {
       const late = setTimeout(() => {
         this.options.log.warn({ drainMs: this.options.drainMs }, 'calls still under way were cut off')
         this.server.forceShutdown()

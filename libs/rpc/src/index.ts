@@ -37,4 +37,4 @@ export {
 export { splitAddress, startInternalServer, type InternalServer } from './internal-server.js'
 export { RpcService } from './rpc-service.js'
 export { runMain } from './run-main.js'
-export { runService, serviceConfig, type RunningService, type ServiceOptions } from './run-service.js'
+export { runService, serviceConfig, type Readiness, type RunningService, type ServiceOptions } from './run-service.js'

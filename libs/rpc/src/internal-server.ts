@@ -1,4 +1,5 @@
 import { createServer } from 'node:http'
+import { monitorEventLoopDelay } from 'node:perf_hooks'
 import type { AddressInfo } from 'node:net'
 import { metricsText } from '@keepsake/telemetry'
 
@@ -11,9 +12,11 @@ export interface InternalServer {
 // How long /readyz waits for the service's own check, and how long an answer is kept, in milliseconds.
 const checkMs = 2000
 const keepMs = 1000
+// A loop that is late by so much on average since the last look does no work in time any more, in milliseconds.
+const deadLagMs = 2000
 
 /**
- * Serves /livez (the event loop answers), /readyz (`ready` resolves; must not ask other services, or one ill service
+ * Serves /livez (the event loop runs, and not seconds behind its timers), /readyz (`ready` resolves; must not ask other services, or one ill service
  * takes all down) and /metrics (Prometheus).
  */
 export async function startInternalServer(listen: string, ready: () => Promise<void>): Promise<InternalServer> {
@@ -32,11 +35,19 @@ export async function startInternalServer(listen: string, ready: () => Promise<v
     last = { at: Date.now(), problem }
     return problem
   }
+  const lag = monitorEventLoopDelay({ resolution: 20 })
+  lag.enable()
+  const alive = (): [number, string] => {
+    const mean = Number.isNaN(lag.mean) ? 0 : lag.mean / 1e6
+    const text = `event loop late by ${mean.toFixed(0)} ms, at most ${(lag.max / 1e6).toFixed(0)} ms\n`
+    lag.reset()
+    return mean < deadLagMs ? [200, `ok ${text}`] : [503, text]
+  }
   const server = createServer((request, response) => {
     const send = (code: number, body: string) =>
       response.writeHead(code, { 'content-type': 'text/plain; charset=utf-8' }).end(body)
     void (async () => {
-      if (request.url === '/livez') return send(200, 'ok\n')
+      if (request.url === '/livez') return send(...alive())
       if (request.url === '/metrics') return send(200, await metricsText())
       if (request.url !== '/readyz') return send(404, 'not found\n')
       const problem = await check()
@@ -53,6 +64,7 @@ export async function startInternalServer(listen: string, ready: () => Promise<v
     url: `http://${bound.family === 'IPv6' ? `[${bound.address}]` : bound.address}:${bound.port}`,
     close: () =>
       new Promise(resolve => {
+        lag.disable()
         server.close(() => resolve())
         server.closeAllConnections()
       }),

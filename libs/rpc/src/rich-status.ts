@@ -7,7 +7,7 @@ import { errorCodes, KeepsakeError, type ErrorCode } from './keepsake-error.js'
  * messages do not earn a dependency.
  * Source: github.com/googleapis/googleapis google/rpc/status.proto and error_details.proto.
  */
-const trailer = 'grpc-status-details-bin'
+export const detailsKey = 'grpc-status-details-bin'
 const errorInfoType = 'type.googleapis.com/google.rpc.ErrorInfo'
 const domain = 'keepsake'
 const retryableKey = 'keepsake.retryable'
@@ -24,7 +24,7 @@ export function toStatus(error: KeepsakeError): { code: status; details: string;
   ]
   const any = Buffer.concat([field(1, utf8(errorInfoType)), field(2, Buffer.concat(info))])
   const code = status[error.code]
-  metadata.set(trailer, Buffer.concat([Buffer.from([0x08, code]), field(2, utf8(error.message)), field(3, any)]))
+  metadata.set(detailsKey, Buffer.concat([Buffer.from([0x08, code]), field(2, utf8(error.message)), field(3, any)]))
   return { code, details: error.message, metadata }
 }
 
@@ -35,7 +35,7 @@ export function fromStatus(received: {
   metadata?: Metadata | undefined
 }): KeepsakeError {
   const code = codeOf(received.code)
-  const bytes = received.metadata?.get(trailer)[0]
+  const bytes = received.metadata?.get(detailsKey)[0]
   const info = Buffer.isBuffer(bytes) ? readInfo(bytes) : undefined
   if (info === undefined)
     return new KeepsakeError({

@@ -26,6 +26,20 @@ export const serviceConfig = z.object({
     min: 0,
     max: 600_000,
   }),
+  KEEPSAKE_DRAIN_DELAY_MS: number({
+    help: 'At a stop new calls are still taken for so long, while health already says no: load balancers are slow to look.',
+    unit: 'ms',
+    default: 0,
+    min: 0,
+    max: 60_000,
+  }),
+  KEEPSAKE_GRPC_CONNECTION_AGE_MS: number({
+    help: 'Callers connect anew after so long (more or less a tenth), so that replicas that came later get their share.',
+    unit: 'ms',
+    default: 300_000,
+    min: 100,
+    max: 86_400_000,
+  }),
 })
 
 /** What a service is made of. */
@@ -45,6 +59,11 @@ export interface ServiceOptions {
   readonly onClose?: () => Promise<void>
   /** Default: read from `env`. */
   readonly identity?: ServiceIdentity
+}
+
+/** What a transport may have to say of itself: the event consumer rejects while it has not joined its group. */
+export interface Readiness {
+  readiness(): Promise<void>
 }
 
 /** A service that is up. */
@@ -82,7 +101,10 @@ export async function runService(options: ServiceOptions): Promise<RunningServic
     identity,
     log,
     drainMs: config.KEEPSAKE_DRAIN_MS,
+    drainDelayMs: config.KEEPSAKE_DRAIN_DELAY_MS,
+    connectionAgeMs: config.KEEPSAKE_GRPC_CONNECTION_AGE_MS,
   })
+  const strategies = (options.strategies ?? []) as readonly (CustomTransportStrategy & Partial<Readiness>)[]
   const strategy = new CompositeTransport([grpc, ...((options.strategies ?? []) as Transport[])])
   const closers: (() => Promise<unknown>)[] = [() => telemetry.shutdown()]
   if (options.onClose !== undefined) closers.unshift(options.onClose)
@@ -103,7 +125,7 @@ export async function runService(options: ServiceOptions): Promise<RunningServic
     await app.listen()
     const internal = await startInternalServer(config.KEEPSAKE_INTERNAL_LISTEN, async () => {
       if (closing !== undefined) throw new Error('stopping')
-      await options.readiness?.()
+      await Promise.all([options.readiness?.(), ...strategies.map(each => each.readiness?.())])
     })
     closers.push(() => internal.close()) // last: the operator sees "stopping" until the end
     grpc.setServing(true)
