@@ -7,6 +7,8 @@ import { isGone, MediaFailed, MediaIngested, publish, type EventContext } from '
 import {
   isMediaFailure,
   mediaError,
+  sniff,
+  sniffBytes,
   type Loudness,
   type RenderedImage,
   type RgbImage,
@@ -15,6 +17,7 @@ import {
 } from '@keepsake/media'
 import { KeepsakeError } from '@keepsake/rpc'
 import { logger } from '@keepsake/telemetry'
+import { objectSource } from './byte-source.js'
 import { mediaPrefix, type Deps } from './deps.js'
 import { describeItem, type Embedded, type VideoFacts } from './describe.js'
 import { itemFailures } from './errors.js'
@@ -173,31 +176,35 @@ function failureOf(
     : { code: 'NOT_PROCESSED', message: itemFailures.NOT_PROCESSED }
 }
 
-function decode(deps: Deps, familyId: string, item: ItemRow, rotation: Rotation, signal: AbortSignal): Promise<Worked> {
-  return deps.objects.withFile(
-    item.originalKey,
-    async path => {
-      const sniffed = item.size === 0 ? { kind: 'empty' as const } : await deps.media.sniff(path)
-      const work: Work = { deps, item, rotation, signal, prefix: mediaPrefix(familyId, item.id) }
-      switch (sniffed.kind) {
-        case 'empty':
-          throw mediaError('EMPTY_FILE')
-        case 'unknown':
-          throw mediaError('NOT_MEDIA')
-        case 'other':
-          throw mediaError('NOT_MEDIA', { message: `This file is ${sniffed.words}, not a photo or a video.` })
-        case 'unsupported':
-          throw mediaError('UNSUPPORTED_FORMAT', {
-            message: `This file is ${sniffed.words}. Keepsake cannot show that yet; the original is kept.`,
-          })
-        case 'image':
-          return decodeStill(work, path, sniffed)
-        case 'video':
-          return decodeVideo(work, path, sniffed)
-      }
-    },
-    { signal },
-  )
+/** What is no picture or video is told from its first bytes, before a large file is fetched. */
+async function decode(
+  deps: Deps,
+  familyId: string,
+  item: ItemRow,
+  rotation: Rotation,
+  signal: AbortSignal,
+): Promise<Worked> {
+  if (item.size === 0) throw mediaError('EMPTY_FILE')
+  const sniffed = sniff(await objectSource(deps.objects, item.originalKey, item.size, signal).read(0, sniffBytes))
+  const work: Work = { deps, item, rotation, signal, prefix: mediaPrefix(familyId, item.id) }
+  const withOriginal = (fn: (path: string) => Promise<Worked>) =>
+    deps.objects.withFile(item.originalKey, fn, { signal })
+  switch (sniffed.kind) {
+    case 'empty':
+      throw mediaError('EMPTY_FILE')
+    case 'unknown':
+      throw mediaError('NOT_MEDIA')
+    case 'other':
+      throw mediaError('NOT_MEDIA', { message: `This file is ${sniffed.words}, not a photo or a video.` })
+    case 'unsupported':
+      throw mediaError('UNSUPPORTED_FORMAT', {
+        message: `This file is ${sniffed.words}. Keepsake cannot show that yet; the original is kept.`,
+      })
+    case 'image':
+      return withOriginal(path => decodeStill(work, path, sniffed))
+    case 'video':
+      return withOriginal(path => decodeVideo(work, path, sniffed))
+  }
 }
 
 interface Work {

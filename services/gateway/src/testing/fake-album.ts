@@ -71,6 +71,9 @@ export class FakeAlbum {
     ['read-key', { role: 'parent', scopes: ['read'] }],
     ['write-key', { role: 'parent', scopes: ['write'] }],
   ])
+  /** Who every token stands for. */
+  memberId = 'member-1'
+  accountId = 'account-1'
   /** Idempotency keys that services were given, in order. */
   readonly keysSeen: (string | undefined)[] = []
   store!: ObjectStore
@@ -129,19 +132,19 @@ export class FakeAlbum {
         const role = known.role === 'parent' ? 'parent' : 'relative'
         const signed =
           r.familyId === undefined
-            ? await identity().forPerson({ kind: 'account', accountId: 'account-1' })
+            ? await identity().forPerson({ kind: 'account', accountId: this.accountId })
             : await identity().forPerson({
                 kind: 'member',
-                accountId: 'account-1',
+                accountId: this.accountId,
                 familyId,
-                memberId: 'member-1',
+                memberId: this.memberId,
                 role,
                 groupIds: [],
               })
         return {
           identity: signed,
-          accountId: 'account-1',
-          memberId: 'member-1',
+          accountId: this.accountId,
+          memberId: this.memberId,
           role,
           scopes: known.scopes,
           plan: 'premium',
@@ -194,9 +197,10 @@ export class FakeAlbum {
     return this
   }
 
-  private env(): Record<string, string> {
+  /** The environment of a service that runs elsewhere beside the fakes. */
+  env(service = 'gateway'): Record<string, string> {
     return {
-      ...identityEnv(this.keys, 'gateway'),
+      ...identityEnv(this.keys, service),
       ...this.addresses,
       KEEPSAKE_HTTP_LISTEN: '127.0.0.1:0',
       KEEPSAKE_OBJECTS: pathToFileURL(this.folder).href,
