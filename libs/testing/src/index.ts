@@ -6,6 +6,7 @@ export {
   type TestSchema,
   type TestServer,
 } from '@keepsake/db/testing/index'
+export { FaultProxy, type Disturbance } from './fault-proxy.js'
 export { processTree, treePssMiB } from './process-memory.js'
 export { seededRandom, type SeededRandom } from './seeded-random.js'
 export { sharedData } from './shared-data.js'
