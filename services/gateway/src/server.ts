@@ -55,8 +55,9 @@ export async function registerPublic(server: FastifyInstance, options: ServerOpt
       done(errors.malformed('The body is not JSON.'))
     }
   })
+  const headers = securityHeaders(edge.mediaOrigin)
   server.addHook('onRequest', async (request, reply) => {
-    void reply.headers(securityHeaders)
+    void reply.headers(headers)
     if (request.protocol === 'https') void reply.header('strict-transport-security', 'max-age=31536000')
     if (request.url.startsWith('/v1/')) addresses.take(request.ip)
   })
