@@ -23,7 +23,7 @@ describe('the album in a real browser', () => {
     page = await browser.newPage({ locale: 'en-GB', viewport: { width: 1280, height: 800 } })
     page.on('pageerror', error => problems.push(error.message))
     page.on('console', message => {
-      if (message.type() === 'error' && !/status of (401|402)/.test(message.text())) problems.push(message.text())
+      if (message.type() === 'error' && !/status of (401|402|409)/.test(message.text())) problems.push(message.text())
     })
     pictures = await pictureFolder(path.join(album.home, 'pictures'), 11)
   })
@@ -112,6 +112,21 @@ describe('the album in a real browser', () => {
     await page.locator('.grid button').first().click()
     await page.getByRole('button', { name: 'Restore' }).click()
     await page.getByText('The trash is empty.').waitFor()
+  })
+
+  test('a child is registered and corrected; the last parent cannot leave', async () => {
+    await page.getByRole('link', { name: 'Settings' }).click()
+    await page.getByLabel('Name').fill('Hana')
+    await page.getByLabel('Date of birth').fill('2020-05-17')
+    await page.getByRole('button', { name: 'Add a child' }).click()
+    await page.getByRole('button', { name: 'Correct Hana' }).click()
+    const form = page.getByRole('form', { name: 'Correct Hana' })
+    await form.getByLabel('Name').fill('Hanako')
+    await form.getByRole('button', { name: 'Save' }).click()
+    await page.getByRole('button', { name: 'Correct Hanako' }).waitFor()
+    page.once('dialog', dialog => void dialog.accept())
+    await page.getByRole('button', { name: 'Leave' }).click()
+    await page.getByText('A family needs at least one parent.').waitFor()
   })
 
   test('everything is there in Japanese, on a phone', async () => {

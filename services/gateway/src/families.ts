@@ -43,6 +43,7 @@ const member = z
     role: z.string(),
     groups: z.array(z.string()),
     email: z.string().optional(),
+    me: z.boolean().optional().meta({ description: 'true: who asks.' }),
   })
   .meta({ id: 'Member' })
 const group = z.object({ id: z.string(), name: z.string(), memberIds: z.array(z.string()) }).meta({ id: 'Group' })
@@ -70,9 +71,13 @@ function shownFamily(f: FamilyMessage | undefined): z.input<typeof family> {
   }
 }
 
-const shownMember = (m: { id: string; name: string; role: string; groupIds: string[]; email: string } | undefined) => {
+const shownMember = (
+  m: { id: string; name: string; role: string; groupIds: string[]; email: string } | undefined,
+  person: Person,
+) => {
   if (m === undefined) throw errors.notFound()
-  return present({ id: m.id, name: m.name, role: m.role, groups: m.groupIds, email: m.email || undefined })
+  const me = m.id === person.memberId || undefined
+  return present({ id: m.id, name: m.name, role: m.role, groups: m.groupIds, email: m.email || undefined, me })
 }
 
 const required = <T>(value: T | undefined): T => {
@@ -203,9 +208,9 @@ export const familyEndpoints: readonly AnyEndpoint[] = [
     id: 'listMembers',
     summary: 'The members; addresses are shown to parents.',
     answer: listOf(member),
-    async handle({ edge, as }) {
+    async handle({ edge, person, as }) {
       const { members } = await edge.clients.family.listMembers({}, await as())
-      return wholeList(members.map(shownMember))
+      return wholeList(members.map(m => shownMember(m, person)))
     },
   }),
   endpoint({
@@ -217,9 +222,9 @@ export const familyEndpoints: readonly AnyEndpoint[] = [
     body: z.object({ name: name.optional(), role: role.optional() }),
     answer: member,
     codes: ['MEMBER_NOT_FOUND', 'LAST_PARENT', 'PARENT_REQUIRED'],
-    async handle({ params, body, edge, as }) {
+    async handle({ params, body, person, edge, as }) {
       const changed = await edge.clients.family.updateMember({ id: params.memberId, ...body }, await as())
-      return shownMember(changed.member)
+      return shownMember(changed.member, person)
     },
   }),
   endpoint({

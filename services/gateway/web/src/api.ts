@@ -100,6 +100,8 @@ export interface Member {
   name: string
   role: 'parent' | 'relative'
   groups: string[]
+  /** true: who is signed in. */
+  me?: boolean
 }
 
 /** The receipt of an erasure. */

@@ -191,6 +191,13 @@ export const en = {
   parent: 'Parent',
   relative: 'Relative',
   invite: 'Invite',
+  editChild: (name: string) => `Correct ${name}`,
+  remove: 'Remove',
+  removeMember: (name: string) => `Remove ${name}`,
+  removeMemberSure: (name: string) =>
+    `${name} sees this album no more, and ${name}’s comments and favourites are erased. What ${name} uploaded stays.`,
+  leave: 'Leave',
+  leaveSure: 'You see this album no more, and your comments and favourites are erased. What you uploaded stays.',
   inviteLink: 'Send this link; it works once.',
   faceRecognition: 'Face recognition',
   erasures: 'Erased',

@@ -176,6 +176,14 @@ export const ja: Messages = {
   parent: 'パパ・ママ',
   relative: '親族',
   invite: '招待する',
+  editChild: (name: string) => `${name}を修正`,
+  remove: '外す',
+  removeMember: (name: string) => `${name}を外す`,
+  removeMemberSure: (name: string) =>
+    `${name}さんはこのアルバムを見られなくなり、コメントとお気に入りは消去されます。アップロードした写真は残ります。`,
+  leave: '退出する',
+  leaveSure:
+    'このアルバムを見られなくなり、あなたのコメントとお気に入りは消去されます。アップロードした写真は残ります。',
   inviteLink: 'このリンクを送ってください。1回だけ使えます。',
   faceRecognition: '顔認識',
   erasures: '消去の記録',

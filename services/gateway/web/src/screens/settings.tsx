@@ -41,6 +41,7 @@ function Children() {
   const client = useQueryClient()
   const [params, setParams] = useSearchParams()
   const person = params.get('person')
+  const [editing, setEditing] = useState<string>()
   const children = useQuery({
     queryKey: ['children', family.id],
     queryFn: () => api<List<Child>>('GET', `/families/${family.id}/children`),
@@ -64,7 +65,23 @@ function Children() {
       <ul className="names">
         {children.data?.items.map(child => (
           <li key={child.id}>
-            {child.name} <small>{child.birthDate}</small>
+            {editing === child.id ? (
+              <ChildForm child={child} close={() => setEditing(undefined)} />
+            ) : (
+              <>
+                {child.name} <small>{child.birthDate}</small>
+                {family.role === 'parent' && (
+                  <button
+                    type="button"
+                    className="inline"
+                    aria-label={m.editChild(child.name)}
+                    onClick={() => setEditing(child.id)}
+                  >
+                    {m.edit}
+                  </button>
+                )}
+              </>
+            )}
           </li>
         ))}
       </ul>
@@ -92,6 +109,56 @@ function Children() {
       )}
       <FormError error={add.error} />
     </section>
+  )
+}
+
+/** Corrects a child's name and birth date; ages, pages and titles follow. */
+function ChildForm({ child, close }: { child: Child; close(): void }) {
+  const { m } = useLanguage()
+  const family = useFamily()
+  const client = useQueryClient()
+  const save = useMutation({
+    mutationFn: (form: FormData) =>
+      api('PATCH', `/families/${family.id}/children/${child.id}`, {
+        name: String(form.get('name')),
+        birthDate: String(form.get('birthDate')),
+      }),
+    onSuccess: () => {
+      close()
+      void client.invalidateQueries()
+    },
+  })
+  return (
+    <form
+      className="row"
+      aria-label={m.editChild(child.name)}
+      onSubmit={event => {
+        event.preventDefault()
+        save.mutate(new FormData(event.currentTarget))
+      }}
+    >
+      <label>
+        {m.name}
+        <input name="name" required maxLength={100} defaultValue={child.name} autoFocus />
+      </label>
+      <label>
+        {m.birthDate}
+        <input
+          name="birthDate"
+          type="date"
+          required
+          defaultValue={child.birthDate}
+          max={new Date().toISOString().slice(0, 10)}
+        />
+      </label>
+      <button type="submit" disabled={save.isPending}>
+        {m.save}
+      </button>
+      <button type="button" onClick={close}>
+        {m.cancel}
+      </button>
+      <FormError error={save.error} />
+    </form>
   )
 }
 
@@ -145,7 +212,13 @@ function Members() {
     queryKey: ['members', family.id],
     queryFn: () => api<List<Member>>('GET', `/families/${family.id}/members`),
   })
+  const client = useQueryClient()
   const [role, setRole] = useState<Member['role']>('relative')
+  const remove = useMutation({
+    mutationFn: (member: Member) => api('DELETE', `/families/${family.id}/members/${member.id}`),
+    // Who left has no family any more, or another one: everything is asked for anew.
+    onSuccess: (_, member) => (member.me ? client.resetQueries() : client.invalidateQueries()),
+  })
   const invite = useMutation({
     mutationFn: () => api<{ code: string }>('POST', `/families/${family.id}/invitations`, { role }),
   })
@@ -156,6 +229,19 @@ function Members() {
         {members.data?.items.map(member => (
           <li key={member.id}>
             {member.name} <small>{member.role === 'parent' ? m.parent : m.relative}</small>
+            {(member.me || family.role === 'parent') && (
+              <button
+                type="button"
+                className="inline"
+                disabled={remove.isPending}
+                aria-label={member.me ? m.leave : m.removeMember(member.name)}
+                onClick={() => {
+                  if (window.confirm(member.me ? m.leaveSure : m.removeMemberSure(member.name))) remove.mutate(member)
+                }}
+              >
+                {member.me ? m.leave : m.remove}
+              </button>
+            )}
           </li>
         ))}
       </ul>
@@ -177,7 +263,7 @@ function Members() {
           <code>{`${location.origin}/join/${invite.data.code}`}</code>
         </p>
       )}
-      <FormError error={invite.error} />
+      <FormError error={invite.error ?? remove.error} />
     </section>
   )
 }
