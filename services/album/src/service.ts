@@ -1,5 +1,5 @@
 import { loadConfig, type Env } from '@keepsake/config'
-import { Db } from '@keepsake/db'
+import { openDb } from '@keepsake/db'
 import { eventConsumer, openEventLog } from '@keepsake/events'
 import { AlbumServiceService } from '@keepsake/proto/album/v1'
 import { runService, ServiceIdentity, type RunningService } from '@keepsake/rpc'
@@ -14,10 +14,9 @@ import { startSweep } from './sweep.js'
 export async function startAlbum(env: Env): Promise<RunningService> {
   const config = loadConfig(albumConfig, env)
   const identity = ServiceIdentity.fromEnv('album', env)
-  const url = config.KEEPSAKE_DATABASE_URL.reveal()
-  const db = new Db(url, { name: 'album', max: 8 })
+  const db = openDb(env, { name: 'album', max: 8 })
   // Of their own, so that an import, whose events wait for each other in the database, holds up no reader.
-  const eventDb = new Db(url, { name: 'album', max: 4 })
+  const eventDb = openDb(env, { name: 'album', max: 4 })
   const peers = new Peers(
     {
       family: config.KEEPSAKE_FAMILY_ADDRESS,

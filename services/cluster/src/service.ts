@@ -1,5 +1,5 @@
 import { loadConfig, type Env } from '@keepsake/config'
-import { Db, sql } from '@keepsake/db'
+import { openDb, sql } from '@keepsake/db'
 import { eventConsumer, openEventLog, PeopleChanged, publish, type Resync } from '@keepsake/events'
 import { AlbumServiceService } from '@keepsake/proto/album/v1'
 import { ClusterServiceService } from '@keepsake/proto/cluster/v1'
@@ -27,7 +27,7 @@ const resync: Resync = {
 export async function startCluster(env: Env): Promise<RunningService> {
   const config = loadConfig(clusterConfig, env)
   const identity = ServiceIdentity.fromEnv('cluster', env)
-  const db = new Db(config.KEEPSAKE_DATABASE_URL.reveal(), { name: 'cluster' })
+  const db = openDb(env, { name: 'cluster' })
   const peers = new Peers(
     createClient(FaceServiceService, config.KEEPSAKE_FACE_ADDRESS, identity),
     createClient(AlbumServiceService, config.KEEPSAKE_ALBUM_ADDRESS, identity),

@@ -1,5 +1,5 @@
 import { loadConfig, type Env } from '@keepsake/config'
-import { Db } from '@keepsake/db'
+import { openDb } from '@keepsake/db'
 import { eventConsumer, openEventLog } from '@keepsake/events'
 import { openInference, verifyModels } from '@keepsake/inference'
 import { openMedia, openObjectStore } from '@keepsake/media'
@@ -17,7 +17,7 @@ export async function startFace(env: Env): Promise<RunningService> {
   const config = loadConfig(faceConfig, env)
   await verifyModels(config.KEEPSAKE_MODELS_DIR)
   const identity = ServiceIdentity.fromEnv('face', env)
-  const db = new Db(config.KEEPSAKE_DATABASE_URL.reveal(), { name: 'face' })
+  const db = openDb(env, { name: 'face' })
   const store = openObjectStore(env)
   const idleMs = config.KEEPSAKE_FACE_IDLE_MS
   const media = openMedia({ idleMs })

@@ -1,5 +1,5 @@
 import { loadConfig, type Env } from '@keepsake/config'
-import { Db } from '@keepsake/db'
+import { openDb } from '@keepsake/db'
 import { eventConsumer, openEventLog } from '@keepsake/events'
 import { openKeyStore } from '@keepsake/media/key-store'
 import { FamilyServiceService } from '@keepsake/proto/family/v1'
@@ -16,7 +16,7 @@ import { Settings } from './settings.js'
 export async function startFamily(env: Env): Promise<RunningService> {
   const config = loadConfig(familyConfig, env)
   const identity = ServiceIdentity.fromEnv('family', env)
-  const db = new Db(config.KEEPSAKE_DATABASE_URL.reveal(), { name: 'family' })
+  const db = openDb(env, { name: 'family' })
   const access = AccessTokens.fromEnv(env, config.KEEPSAKE_ACCESS_TOKEN_MINUTES)
   const sessions = { access, sessionDays: config.KEEPSAKE_SESSION_DAYS }
   const settings = new Settings(sessions, config.KEEPSAKE_PLAN_SETTABLE, Seal.fromEnv(env))

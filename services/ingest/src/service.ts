@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os'
 import { loadConfig, type Env } from '@keepsake/config'
-import { Db, sql } from '@keepsake/db'
+import { openDb, sql } from '@keepsake/db'
 import { eventConsumer, MediaIngested, openEventLog } from '@keepsake/events'
 import { openMedia, openObjectStore } from '@keepsake/media'
 import { AlbumServiceService } from '@keepsake/proto/album/v1'
@@ -25,7 +25,7 @@ export async function startIngest(env: Env): Promise<RunningService> {
   const imageChildren =
     options.KEEPSAKE_INGEST_IMAGE_CHILDREN || Math.min(4, Math.max(1, Math.floor(availableParallelism() / 2)))
   const videoChildren = options.KEEPSAKE_INGEST_VIDEO_CHILDREN
-  const db = new Db(options.KEEPSAKE_DATABASE_URL.reveal(), { name: 'ingest' })
+  const db = openDb(env, { name: 'ingest' })
   const media = openMedia({ imageChildren, videoChildren })
   const places = new Places()
   const family = createClient(FamilyServiceService, options.KEEPSAKE_FAMILY_ADDRESS, identity)

@@ -1,5 +1,5 @@
 import { loadConfig, type Env } from '@keepsake/config'
-import { Db, sql } from '@keepsake/db'
+import { openDb, sql } from '@keepsake/db'
 import { eventConsumer, MediaRated, openEventLog, publish, type Resync } from '@keepsake/events'
 import { AlbumServiceService } from '@keepsake/proto/album/v1'
 import { ClusterServiceService } from '@keepsake/proto/cluster/v1'
@@ -35,7 +35,7 @@ const resync: Resync = {
 export async function startRating(env: Env): Promise<RunningService> {
   const config = loadConfig(ratingConfig, env)
   const identity = ServiceIdentity.fromEnv('rating', env)
-  const db = new Db(config.KEEPSAKE_DATABASE_URL.reveal(), { name: 'rating' })
+  const db = openDb(env, { name: 'rating' })
   const peers = new Peers(
     createClient(AlbumServiceService, config.KEEPSAKE_ALBUM_ADDRESS, identity),
     createClient(IngestServiceService, config.KEEPSAKE_INGEST_ADDRESS, identity),

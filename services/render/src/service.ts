@@ -1,5 +1,5 @@
 import { loadConfig, type Env } from '@keepsake/config'
-import { Db } from '@keepsake/db'
+import { openDb } from '@keepsake/db'
 import { eventConsumer, openEventLog } from '@keepsake/events'
 import { openObjectStore } from '@keepsake/media'
 import { AlbumServiceService } from '@keepsake/proto/album/v1'
@@ -19,7 +19,7 @@ import { MovieWorker } from './worker.js'
 export async function startRender(env: Env): Promise<RunningService> {
   const config = loadConfig(renderOptions, env)
   const identity = ServiceIdentity.fromEnv('render', env)
-  const db = new Db(config.KEEPSAKE_DATABASE_URL.reveal(), { name: 'render' })
+  const db = openDb(env, { name: 'render' })
   const clients = {
     album: createClient(AlbumServiceService, config.KEEPSAKE_ALBUM_ADDRESS, identity),
     face: createClient(FaceServiceService, config.KEEPSAKE_FACE_ADDRESS, identity),
