@@ -553,6 +553,7 @@ describe('the document', () => {
         .split('/')
         .reduce<unknown>((at, step) => (at as Record<string, unknown> | undefined)?.[step], body)
       expect([ref, typeof target]).toEqual([ref, 'object'])
+      expect((target as { $ref?: string }).$ref).not.toBe(`#/${ref}`)
     }
   })
 

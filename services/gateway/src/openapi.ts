@@ -36,11 +36,11 @@ export function openApiDocument(endpoints: readonly AnyEndpoint[]): Json {
     } = z.toJSONSchema(type, { io, unrepresentable: 'any' }) as Json & {
       $defs?: Record<string, unknown>
     }
-    // A schema that is itself named comes back whole: keep it once and point to it.
+    // A schema that is itself named comes back whole, or as a pointer to its definition: keep it once and point to it.
     const { id } = (type.meta() ?? {}) as { id?: string }
     for (const [name, each] of Object.entries($defs)) schemas[name] = relocated(strip(each))
     if (id === undefined) return relocated(strip(own))
-    schemas[id] = relocated(strip(own))
+    if (own['$ref'] === undefined) schemas[id] = relocated(strip(own))
     return { $ref: `#/components/schemas/${id}` }
   }
   const problemRef = schema(problem, 'output')
