@@ -14,29 +14,44 @@ export interface KafkaAddress {
 /** A cluster as one service sees it. */
 export interface KafkaCluster {
   readonly kafka: Kafka
+  /**
+   * The same, for whoever stays in a group: it waits some minutes for a cluster that is away. A member that lives on is in its group again at once, a new one
+   * waits until the old one counts as dead.
+   */
+  readonly patient: Kafka
   readonly names: KafkaNames
 }
 
 /** @param clientId who asks, for the brokers' logs and quotas */
 export function kafkaCluster(address: KafkaAddress, clientId: string, log: ReturnType<typeof logger>): KafkaCluster {
+  const config = {
+    clientId: `keepsake-${clientId}`,
+    brokers: [...address.brokers],
+    connectionTimeout: 3_000,
+    requestTimeout: 10_000,
+    logLevel: kafkajs.logLevel.WARN,
+    logCreator: kafkaLog(log),
+  }
   return {
     names: new KafkaNames(address.prefix),
-    kafka: new kafkajs.Kafka({
-      clientId: `keepsake-${clientId}`,
-      brokers: [...address.brokers],
-      connectionTimeout: 3_000,
-      requestTimeout: 10_000,
-      logLevel: kafkajs.logLevel.WARN,
-      logCreator: kafkaLog(log),
-    }),
+    kafka: new kafkajs.Kafka(config),
+    patient: new kafkajs.Kafka({ ...config, retry: patience }),
   }
 }
+
+/** Some minutes, with pauses of at most 2 s. Kafkajs counts the tries of its layers apart, and takes an inner giving up for final. */
+export const patience = { retries: 120, initialRetryTime: 100, maxRetryTime: 2_000 }
 
 /** The topic is not there, and nothing makes topics by accident. */
 export function missingTopics(missing: readonly string[]): Error {
   return new Error(
     `Kafka has no topic ${missing.join(', ')}. Topics are made by a command, never by use: run \`keepsake-admin topics\`.`,
   )
+}
+
+/** An error for the log: what Kafka's absence says has no use for a stack. */
+export function saying(error: unknown): { reason: string } | { err: unknown } {
+  return error instanceof Error && error.name.startsWith('KafkaJS') ? { reason: error.message } : { err: error }
 }
 
 /**

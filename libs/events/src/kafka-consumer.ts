@@ -8,10 +8,11 @@ import type { Consumer, ConsumerOptions, StoredEvent, Subscription } from './eve
 import { UndecodableError, type Cause } from './failure.js'
 import { disturbed, Intake, type ParkedEvent } from './intake.js'
 import { sharedNumbers } from './kafka-assigner.js'
-import { KafkaSender, missingTopics, type KafkaCluster } from './kafka-client.js'
+import { KafkaSender, missingTopics, patience, saying, type KafkaCluster } from './kafka-client.js'
 import { fromMessage, toDead, toRetry, type KafkaRecord } from './kafka-message.js'
 import { consumerLag, deadLetters, parkedEvents } from './metrics.js'
 import { beginning, isBefore, Watermark, type Position } from './watermark.js'
+import { within } from './within.js'
 
 /** Knobs of the Kafka adapter; the defaults fit, tests turn them. */
 export interface KafkaTuning {
@@ -33,6 +34,8 @@ export interface KafkaTuning {
   resendMs?: number
   /** On purpose: deliver some events twice and shuffle events of different keys. For tests. */
   disturb?: { random: () => number; duplicate: number; reorder: boolean }
+  /** A planted bug: an event counts as done when it is taken over, not when its effect is committed. For tests of the fault runs. */
+  commitBeforeEffect?: boolean
   random?: () => number
 }
 
@@ -68,6 +71,9 @@ interface Held {
   readonly partition: number
   readonly finish: (() => void)[]
 }
+
+/** Leaving the group may take so long, ms. */
+const goodbyeMs = 5_000
 
 const nowhere: Place = { next: -1, at: beginning }
 
@@ -108,6 +114,7 @@ export class KafkaConsumer implements Consumer {
       heartbeatMs: 2_000,
       waitMs: 500,
       resendMs: 30_000,
+      commitBeforeEffect: false,
       random: Math.random,
       ...tuning,
     }
@@ -165,7 +172,7 @@ export class KafkaConsumer implements Consumer {
     await this.#intake.settled()
     late.abort()
     await cut
-    await this.#keepPlace().catch(() => undefined)
+    await within(goodbyeMs, this.#keepPlace())
     await this.#end()
   }
 
@@ -188,8 +195,8 @@ export class KafkaConsumer implements Consumer {
   }
 
   async #end(): Promise<void> {
-    await this.#consumer?.disconnect().catch(() => undefined)
-    await Promise.all(this.#loops)
+    // With the cluster away there is nobody to say goodbye to.
+    await within(goodbyeMs, Promise.all([this.#consumer?.disconnect(), ...this.#loops]))
     this.#abortAll('The event log was let go.')
     await Promise.all([this.#sender.close(), this.#books.close()])
   }
@@ -206,7 +213,7 @@ export class KafkaConsumer implements Consumer {
         return
       } catch (error) {
         if (error instanceof MissingTopics) throw missingTopics(error.topics)
-        if (tries === 0) this.#log.warn({ err: error }, `${sentence}; trying again`)
+        if (tries === 0) this.#log.warn(saying(error), `${sentence}; trying again`)
         await this.#rest(tries)
       }
     }
@@ -248,7 +255,8 @@ export class KafkaConsumer implements Consumer {
         said = error
       }
       if (signal.aborted) return
-      this.#log.warn({ err: said }, 'reading from Kafka ended; beginning again')
+      // Said once while it lasts: a cluster that is away is one event.
+      this.#log[tries === 0 ? 'warn' : 'debug'](saying(said), 'reading from Kafka ended; beginning again')
       this.#assigned({})
       await this.#rest(tries)
     }
@@ -257,7 +265,7 @@ export class KafkaConsumer implements Consumer {
   /** Resolves with the reason when this life is over. */
   async #liveOnce(joined: () => void): Promise<unknown> {
     const { sessionTimeoutMs, heartbeatMs, waitMs } = this.#tuning
-    const consumer = this.#cluster.kafka.consumer({
+    const consumer = this.#cluster.patient.consumer({
       groupId: this.#cluster.names.group(this.#group),
       partitionAssigners: [sharedNumbers(() => [...new Set([...this.#readers.values()].map(r => r.partition))])],
       sessionTimeout: sessionTimeoutMs,
@@ -266,7 +274,7 @@ export class KafkaConsumer implements Consumer {
       maxWaitTimeInMs: waitMs,
       maxBytesPerPartition: 128 * 1024,
       allowAutoTopicCreation: false,
-      retry: { retries: 8, initialRetryTime: 100, maxRetryTime: 3_000, restartOnFailure: async () => false },
+      retry: { ...patience, restartOnFailure: async () => false },
     })
     this.#consumer = consumer
     try {
@@ -281,23 +289,27 @@ export class KafkaConsumer implements Consumer {
         this.#assigned(payload.memberAssignment)
         joined()
       })
-      await consumer.connect()
-      await consumer.subscribe({
-        topics: [...this.#subscriptions.map(s => this.#cluster.names.topic(s.topic)), this.#retryTopic],
-        fromBeginning: true,
-      })
-      if (this.#stop.signal.aborted) return undefined
-      await consumer.run({
-        autoCommit: false,
-        eachBatchAutoResolve: true,
-        partitionsConsumedConcurrently: 8,
-        eachBatch: payload => this.#take(payload),
-      })
-      return await crashed
+      return await Promise.race([crashed, this.#read(consumer)])
     } finally {
       // A close keeps it for its last commit and disconnects it then.
       if (!this.#stop.signal.aborted) await consumer.disconnect().catch(() => undefined)
     }
+  }
+
+  /** Joins and reads; ends by an error only. */
+  async #read(consumer: KafkaJsConsumer): Promise<never> {
+    await consumer.connect()
+    await consumer.subscribe({
+      topics: [...this.#subscriptions.map(s => this.#cluster.names.topic(s.topic)), this.#retryTopic],
+      fromBeginning: true,
+    })
+    await consumer.run({
+      autoCommit: false,
+      eachBatchAutoResolve: true,
+      partitionsConsumedConcurrently: 8,
+      eachBatch: payload => this.#take(payload),
+    })
+    return new Promise<never>(() => undefined)
   }
 
   /** Takes up the partitions that are ours now and lets go of those that are not. */
@@ -396,6 +408,7 @@ export class KafkaConsumer implements Consumer {
     for (const { event, stranger, next } of disturbed(events, this.#tuning.disturb)) {
       const at = { txid: event.txid, position: event.position }
       const finish = this.#finisher(reader, reader.mark.add({ next, at }))
+      if (this.#tuning.commitBeforeEffect) finish()
       this.#intake.add(reader.scope, stranger ? refusing(subscription) : subscription, event, finish)
     }
   }
@@ -510,7 +523,7 @@ export class KafkaConsumer implements Consumer {
         failures = 0
       } catch (error) {
         // A rebalance or an absent broker lasts some rounds: one line, and what was not kept comes again.
-        if (failures++ === 1) this.#log.warn({ err: error }, sentence)
+        if (failures++ === 1) this.#log.warn(saying(error), sentence)
       }
       await sleep(ms, undefined, { signal }).catch(() => undefined)
     }

@@ -29,7 +29,9 @@ const expected: readonly (readonly [RegExp, Meaning])[] = [
 
 /** What a line means. Pure. */
 export function meaningOf(level: number, message: string, error: string): Meaning {
-  if (level >= kafkajs.logLevel.INFO) return { kind: 'other', level: 'debug', sentence: message }
+  // Our own choice (see KafkaSender), and kafkajs' remark on it.
+  if (level >= kafkajs.logLevel.INFO || message.startsWith('Limiting retries'))
+    return { kind: 'other', level: 'debug', sentence: message }
   const text = `${message} ${error}`
   for (const [pattern, meaning] of expected) if (pattern.test(text)) return meaning
   return { kind: 'other', level: level === kafkajs.logLevel.WARN ? 'warn' : 'error', sentence: message }

@@ -4,13 +4,14 @@ import { sql, type Db, type Dedicated } from '@keepsake/db'
 import { logger } from '@keepsake/telemetry'
 import { beginBooks } from './event-books.js'
 import type { Relay } from './event-log.js'
-import type { KafkaSender } from './kafka-client.js'
+import { saying, type KafkaSender } from './kafka-client.js'
 import { toMessage } from './kafka-message.js'
 import type { KafkaNames } from './kafka-names.js'
 import { outboxAge } from './metrics.js'
 import { horizonOf, readOutbox, type OutboxRow } from './outbox-reader.js'
 import type { AnyTopic } from './topic.js'
 import { beginning, type Position } from './watermark.js'
+import { within } from './within.js'
 
 /** Knobs of the relay; the defaults fit, tests turn them. */
 export interface RelayTuning {
@@ -43,6 +44,8 @@ interface Place {
   kept: Position
 }
 
+/** A batch under way may take so long at close, ms. */
+const goodbyeMs = 5_000
 const leaderLock = 2_000_000
 /** A leader that was stopped (SIGSTOP, a frozen machine) loses its lock after so long: the server ends its idle session. */
 const leaseMs = 15_000
@@ -66,6 +69,7 @@ export class OutboxRelay implements Relay {
   /** When the oldest event that is not on Kafka was published, as far as known. */
   #oldest: number | undefined
   #leads = false
+  #failures = 0
   #stopMeasuring: () => void = () => undefined
 
   constructor(db: Db, options: RelayOptions, tuning: RelayTuning = {}) {
@@ -93,30 +97,34 @@ export class OutboxRelay implements Relay {
     this.#stop.abort()
     this.#stopMeasuring()
     this.#wake?.()
-    await this.#loop
+    // What a cluster that is away leaves unsent, the next leader sends.
+    await within(goodbyeMs, this.#loop)
     await this.#options.sender.close()
   }
 
   async #run(): Promise<void> {
     const { signal } = this.#stop
-    for (let failures = 0; !signal.aborted;) {
+    while (!signal.aborted) {
       let connection: Dedicated | undefined
       try {
         connection = await this.#db.dedicated(`relay of ${this.#options.owner}`, { system: true, signal })
         const places = await this.#lead(connection)
-        failures = 0
         if (places !== undefined) await this.#carry(connection, places)
       } catch (error) {
         if (signal.aborted) break
-        // Said once while it lasts: a broker or a database that is away is one event.
-        if (failures++ === 0) this.#log.warn({ err: error }, 'events wait in the outbox; trying again')
-        const pause = Math.min(5_000, 100 * 2 ** Math.min(failures, 6)) * (0.5 + this.#tuning.random() / 2)
-        await sleep(pause, undefined, { signal }).catch(() => undefined)
+        await this.#failed(error)
       } finally {
         this.#leads = false
         await connection?.close()
       }
     }
+  }
+
+  /** Waits a moment. Said once while it lasts: a broker or a database that is away is one event. */
+  async #failed(error: unknown): Promise<void> {
+    if (this.#failures++ === 0) this.#log.warn(saying(error), 'events wait in the outbox; trying again')
+    const pause = Math.min(5_000, 100 * 2 ** Math.min(this.#failures, 6)) * (0.5 + this.#tuning.random() / 2)
+    await sleep(pause, undefined, { signal: this.#stop.signal }).catch(() => undefined)
   }
 
   /** Waits until this process is the leader and answers where the last one came to. */
@@ -165,13 +173,19 @@ export class OutboxRelay implements Relay {
       const ready = rows.filter(row => row.visible)
       this.#oldest = rows.length === 0 ? undefined : Math.min(...rows.map(row => row.createdAt.getTime()))
       if (ready.length > 0) {
-        await this.#send(ready)
+        try {
+          await this.#send(ready)
+        } catch (error) {
+          await this.#failed(error)
+          continue // the same events again
+        }
         for (const row of ready) {
           const place = places[row.reader]
           if (place !== undefined) place.read = { txid: row.txid, position: row.position }
         }
         if (ready.length === rows.length) this.#oldest = undefined
       }
+      this.#failures = 0
       if (performance.now() >= nextPlace) {
         await this.#keepPlace(connection, places)
         nextPlace = performance.now() + this.#tuning.keepPlaceMs

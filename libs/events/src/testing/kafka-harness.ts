@@ -31,6 +31,8 @@ export interface KafkaCorner {
   readonly cluster: KafkaCluster
   readonly admin: Admin
   log(tuning?: KafkaTuning & RelayTuning): KafkaLog
+  /** One more topic under the prefix; answers its name. */
+  extraTopic(name: string, partitions: number): Promise<string>
   /** Puts bytes into the outbox as they are. */
   publishRaw(familyId: string, topic: Topic<unknown>, key: string, payload: Buffer): Promise<void>
   close(): Promise<void>
@@ -40,7 +42,11 @@ export interface KafkaCorner {
 export const quick: KafkaTuning & RelayTuning = { pollMs: 50, sessionTimeoutMs: 6_000, heartbeatMs: 200, waitMs: 100 }
 
 /** Makes topics with a prefix of their own and a fresh database with the contract's schema. */
-export async function kafkaCorner(brokers: readonly string[], only = contractTopics): Promise<KafkaCorner> {
+export async function kafkaCorner(
+  brokers: readonly string[],
+  only = contractTopics,
+  tuned: KafkaTuning & RelayTuning = quick,
+): Promise<KafkaCorner> {
   const dir = await mkdtemp(join(tmpdir(), 'keepsake-kafka-'))
   await writeFile(join(dir, '0001_contract.sql'), contractSchema)
   const database = await testDatabase([{ name: 'contract', dir }])
@@ -57,7 +63,13 @@ export async function kafkaCorner(brokers: readonly string[], only = contractTop
     address,
     cluster,
     admin,
-    log: (tuning = {}) => new KafkaLog(db, address, { ...quick, ...tuning }),
+    log: (tuning = {}) => new KafkaLog(db, address, { ...tuned, ...tuning }),
+    extraTopic: async (name, numPartitions) => {
+      const topic = cluster.names.topic(name)
+      await admin.createTopics({ waitForLeaders: true, topics: [{ topic, numPartitions, replicationFactor: 1 }] })
+      created.push(topic)
+      return topic
+    },
     publishRaw: async (familyId, topic, key, payload) => {
       await db.family(familyId, tx =>
         tx.changed(sql`
