@@ -1,5 +1,6 @@
 export { connection } from './connection.js'
 export { Db, type DbCallOptions, type DbOptions, type FamilyTx, type Tx } from './db.js'
+export { Loader, Snapshot, type DumpRow, type DumpTable } from './dump.js'
 export type { Dedicated } from './dedicated.js'
 export { isConnectionLost, isUniqueViolation, sqlState } from './errors.js'
 export { migrate, MigrationError, type MigrateOptions } from './migrate.js'
