@@ -1,7 +1,7 @@
 import cliProgress from 'cli-progress'
 import type { Processing } from './processing.js'
 
-/** Bars on a terminal, a line every few seconds elsewhere. */
+/** Bars on a terminal; elsewhere a line after some seconds, then ever more rarely, at least once a minute. */
 export interface ProgressView {
   /** `unit` is shown after the numbers. */
   set(stage: string, value: number, total: number): void
@@ -20,8 +20,8 @@ const labels: Record<string, string> = {
   movie: '1s Movie',
 }
 
-/** Seconds between lines where there is no terminal. */
-const lineEvery = 5
+/** Seconds until the first line where there is no terminal; doubled after each, up to the most: a log stays short. */
+const lineAfter = { first: 5, most: 60 }
 
 /** Opens the view for a stream. */
 export function openProgress(stream: NodeJS.WriteStream): ProgressView {
@@ -55,7 +55,8 @@ function bars(stream: NodeJS.WriteStream): ProgressView {
 
 function plainLines(stream: NodeJS.WriteStream): ProgressView {
   const state = new Map<string, { value: number; total: number }>()
-  let shown = 0
+  let shown = Date.now()
+  let pause = lineAfter.first
   let last = ''
   const show = () => {
     const text = [...state]
@@ -64,11 +65,12 @@ function plainLines(stream: NodeJS.WriteStream): ProgressView {
     if (text !== '' && text !== last) stream.write(`${text}\n`)
     last = text
     shown = Date.now()
+    pause = Math.min(pause * 2, lineAfter.most)
   }
   return {
     set: (stage, value, total) => {
       state.set(stage, { value, total })
-      if (Date.now() - shown >= lineEvery * 1000) show()
+      if (Date.now() - shown >= pause * 1000) show()
     },
     stop: show,
   }

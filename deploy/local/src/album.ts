@@ -91,7 +91,7 @@ export async function openAlbum(options: Options, say: (line: string) => void, s
       publicUrl: url,
       tls: options.tls,
       logLevel: process.env['KEEPSAKE_LOG_LEVEL'] ?? 'info',
-      logFile: options.processes ? undefined : rotated(path.join(logs, 'keepsake.log')),
+      logFile: options.processes ? undefined : path.join(logs, 'keepsake.log'),
       inherited: inherited(process.env),
       key: home.key,
     })

@@ -60,7 +60,8 @@ async function work(options: Options, album: Album, say: (line: string) => void,
   const account = await openAccount(options, album, say)
   say(`ready ${album.url}`)
   const status = await importInto({ options, album, account, say, signal, interactive: isTerminal() })
-  if (!options.exit) say(`The album is open at ${album.url} (Ctrl-C stops it).`)
+  // After an import the ready line is far above.
+  if (!options.exit) say(`${options.importing.length > 0 ? `The album is open at ${album.url}. ` : ''}Ctrl-C stops it.`)
   return status
 }
 

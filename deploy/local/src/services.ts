@@ -126,12 +126,19 @@ class Supervised {
 
   start(): void {
     if (!existsSync(this.main)) throw new Error(`${this.main} is missing`)
-    const log = openSync(path.join(this.logs, `${this.name}.log`), 'a')
+    const file = path.join(this.logs, `${this.name}.log`)
+    const log = openSync(file, 'a') // for what is said before and after the service's own log, such as a crash
     // The preloaded file ends the process when ours is gone: its port and its database connections must not stay taken.
     const preload = new URL('./leave-with-parent.js', import.meta.url).href
     const began = Date.now()
     const child = spawn(process.execPath, ['--import', preload, this.main], {
-      env: { PATH: process.env['PATH'], HOME: process.env['HOME'], TZ: process.env['TZ'], ...this.env },
+      env: {
+        PATH: process.env['PATH'],
+        HOME: process.env['HOME'],
+        TZ: process.env['TZ'],
+        KEEPSAKE_LOG_FILE: file,
+        ...this.env,
+      },
       stdio: ['ignore', log, log, 'ipc'],
       detached: true, // Ctrl-C is ours to handle: first the gateway, then the rest
     })

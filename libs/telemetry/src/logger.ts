@@ -1,3 +1,5 @@
+import { mkdirSync, renameSync, statSync } from 'node:fs'
+import path from 'node:path'
 import { pino, type Logger, type SerializedError } from 'pino'
 import type { LoggerService } from '@nestjs/common'
 import { currentFamily, currentTrace } from './trace.js'
@@ -60,11 +62,38 @@ export function setLogLevel(next: LogLevel): void {
   for (const known of loggers.values()) known.level = next
 }
 
-/** Sends every line of this process, from now on, to the end of a file instead of standard output. */
-export function setLogFile(file: string): void {
-  const lines = pino.destination({ dest: file, append: true, mkdir: true, sync: true })
+/** A log file of so many bytes is set aside; the one set aside before it goes. */
+const mostBytes = 20e6
+
+/**
+ * Sends every line of this process, from now on, to the end of a file instead of standard output. At `maxBytes` the file is
+ * renamed to `FILE.1` and begun anew, also while the process runs.
+ */
+export function setLogFile(file: string, maxBytes = mostBytes): void {
+  mkdirSync(path.dirname(file), { recursive: true })
+  let bytes = statSync(file, { throwIfNoEntry: false })?.size ?? 0
+  if (bytes > maxBytes) bytes = setAside(file, bytes)
+  const lines = pino.destination({ dest: file, append: true, sync: true })
   lines.on('error', () => undefined) // a full disk must not end the process that could say so
-  target = lines
+  target = {
+    write: line => {
+      bytes += Buffer.byteLength(line)
+      lines.write(line)
+      if (bytes <= maxBytes) return
+      bytes = setAside(file, 0)
+      lines.reopen()
+    },
+  }
+}
+
+/** Renames a full log; answers how many bytes are in the next. Where it cannot be renamed it goes on growing. */
+function setAside(file: string, bytes: number): number {
+  try {
+    renameSync(file, `${file}.1`)
+    return 0
+  } catch {
+    return bytes
+  }
 }
 
 /** Nest's own messages through the service's logger: its routine start-up lines are debug, errors stay errors. */

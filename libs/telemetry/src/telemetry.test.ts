@@ -78,6 +78,21 @@ test('a line of the log names the family of the work it was written in', async (
   setLogLevel('fatal')
 })
 
+test('a log that is full is set aside while the process runs, and nothing is lost', async () => {
+  const file = path.join(await mkdtemp(path.join(tmpdir(), 'keepsake-log-')), 'logs', 'log')
+  setLogFile(file, 1000)
+  setLogLevel('info')
+  const log = logger('rotating')
+  const count = 12 // one line is about 100 bytes
+  for (let i = 0; i < count; i++) log.info({ i }, 'a line')
+  const lines = [
+    ...(await readFile(`${file}.1`, 'utf8')).trim().split('\n'),
+    ...(await readFile(file, 'utf8')).trim().split('\n'),
+  ]
+  expect(lines.map(line => (JSON.parse(line) as { i: number }).i)).toEqual(Array.from({ length: count }, (_, i) => i))
+  setLogLevel('fatal')
+})
+
 test('what the database quotes of people is not in the log', async () => {
   const file = path.join(await mkdtemp(path.join(tmpdir(), 'keepsake-log-')), 'log')
   setLogFile(file)
