@@ -19,6 +19,8 @@ const oneMachineOnly = {
     'it kills the Postgres that `npm start` brings; deploy/faults kills that of the stack',
   'deploy/e2e/dist/full-disk.e2e.test.js':
     'it fills the disk of the home; deploy/faults fills those of MinIO and Postgres',
+  'deploy/e2e/dist/telemetry.e2e.test.js':
+    "it plants an event in the home's own database; the schema of metrics and logs is the same on the stack",
   'deploy/local/dist/mishaps.e2e.test.js': 'it damages the home, which holds neither objects nor database on the stack',
 }
 

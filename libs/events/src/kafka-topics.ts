@@ -1,4 +1,5 @@
-import type { Admin } from 'kafkajs'
+import { setTimeout as sleep } from 'node:timers/promises'
+import kafkajs, { type Admin } from 'kafkajs'
 import { KafkaNames, retryPartitions } from './kafka-names.js'
 import { consumerGroups, topics as declaredTopics } from './topics.js'
 import type { AnyTopic } from './topic.js'
@@ -70,9 +71,9 @@ export async function ensureTopics(
     }
   }
   const missing = plan.filter(each => !there.has(each.topic))
-  if (missing.length > 0)
+  if (missing.length > 0) {
     await admin.createTopics({
-      waitForLeaders: true,
+      waitForLeaders: false, // kafkajs takes a broker that has not heard of the topic yet for an error: `led` waits
       timeout: 30_000,
       topics: missing.map(({ topic, partitions, config }) => ({
         topic,
@@ -81,5 +82,47 @@ export async function ensureTopics(
         configEntries: Object.entries(config).map(([name, value]) => ({ name, value })),
       })),
     })
+    await led(
+      admin,
+      missing.map(each => each.topic),
+    )
+  }
   return { created: missing.map(each => each.topic), present: present.map(each => each.topic) }
 }
+
+/** How long fresh topics may take until every partition has a leader, ms; on an idle cluster it is under a second. */
+const ledWithinMs = 60_000
+
+/** Waits until brokers know the topics and each partition has a leader: the word that a topic was made runs ahead of both. */
+async function led(admin: Admin, names: string[]): Promise<void> {
+  const deadline = Date.now() + ledWithinMs
+  for (;;) {
+    try {
+      // Asking for a topic by name would wait ever longer inside kafkajs; the list says when the name is known.
+      const known = new Set(await admin.listTopics())
+      const { topics } = names.every(name => known.has(name))
+        ? await admin.fetchTopicMetadata({ topics: names })
+        : { topics: [] }
+      if (
+        topics.length > 0 &&
+        topics.every(topic => topic.partitions.length > 0 && topic.partitions.every(each => each.leader >= 0))
+      )
+        return
+    } catch (error) {
+      if (!isEarly(error) || Date.now() > deadline) throw error
+    }
+    if (Date.now() > deadline)
+      throw new Error(`No leader for some partition of ${names.join(', ')} after ${ledWithinMs} ms.`)
+    await sleep(250)
+  }
+}
+
+/** What a broker answers that has not heard of a topic or its leader yet; kafkajs wraps it once its own tries are used up. */
+function isEarly(error: unknown): boolean {
+  if (!(error instanceof kafkajs.KafkaJSError)) return false
+  return (
+    error.retriable || /^(UNKNOWN_TOPIC_OR_PARTITION|LEADER_NOT_AVAILABLE)$/.test(typeOf(error)) || isEarly(error.cause)
+  )
+}
+
+const typeOf = (error: Error) => (error instanceof kafkajs.KafkaJSProtocolError ? error.type : '')
