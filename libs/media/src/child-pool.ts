@@ -4,6 +4,7 @@ import { closeSync, openSync, readFileSync, readSync, unlinkSync } from 'node:fs
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { KeepsakeError } from '@keepsake/rpc'
+import { childEnv } from './child-env.js'
 import type { FromChild, ToChild } from './child-protocol.js'
 import { jobQueueSeconds, jobSeconds } from './metrics.js'
 import { mediaError, mediaFailures, type MediaFailure } from './errors.js'
@@ -134,15 +135,7 @@ export class ChildPool {
     const process_ = fork(this.options.script, [], {
       serialization: 'advanced',
       execArgv: [`--max-old-space-size=${heapMiB}`, '--no-warnings'],
-      // Nothing of the service's environment: a decoder that is taken over finds no secrets.
-      env: {
-        PATH: process.env['PATH'],
-        TMPDIR: process.env['TMPDIR'],
-        SystemRoot: process.env['SystemRoot'],
-        UV_THREADPOOL_SIZE: '2',
-        MALLOC_ARENA_MAX: '2',
-        VIPS_CONCURRENCY: '1',
-      },
+      env: { ...childEnv(), UV_THREADPOOL_SIZE: '2', VIPS_CONCURRENCY: '1' },
       stdio: ['ignore', 'ignore', 'pipe', 'ipc', scratch],
     })
     const child: Child = { process: process_, scratch, jobs: 0, stderr: '', timers: [] }

@@ -6,6 +6,7 @@ export type {
   ObjectPart,
   ObjectStat,
   ObjectStore,
+  PartOf,
   PutOptions,
   SignedUrlOptions,
   StoredObject,

@@ -23,6 +23,17 @@ export interface StoredObject {
   sha256: string
 }
 
+/**
+ * Tells that an object is put only to be composed into another one, together with its siblings under the same prefix. A store that can then keeps the bytes
+ * where they will be needed, and composing moves nothing. Such an object can be composed (in the order of the numbers) and removed, not read.
+ */
+export interface PartOf {
+  /** The key that it will be composed into. */
+  target: string
+  /** 1 to 10,000; never given twice for a target, also not for another try, and growing with the place in the target. */
+  number: number
+}
+
 export interface PutOptions {
   contentType: string
   /** Fails with ALREADY_EXISTS / OBJECT_EXISTS when the key is taken; nothing is changed then. */
@@ -35,6 +46,8 @@ export interface PutOptions {
    * the object up with zeros, while the answer's `size` and `sha256` are those of the body. So read it by that size (`ObjectPart.size`).
    */
   announced?: number
+  /** What these bytes are a part of: see `PartOf`. */
+  partOf?: PartOf
   signal?: AbortSignal
 }
 

@@ -16,16 +16,16 @@ export interface PreparedBucket {
   refused: string[]
 }
 
-/** A multipart upload takes minutes; one that is older (days) was left by a crash. */
-const unfinishedDays = 2
+/** Uploads go straight into multipart uploads, and someone may go on with one after days. What is older (days) was left over. */
+const unfinishedDays = 60
 /** An upload that goes on is kept as long as someone goes on with it; its first part may be so old (days). */
 const uploadPartDays = 60
 
 const idOfOurs = /^keepsake-/
 
 /**
- * Makes the bucket of `KEEPSAKE_OBJECTS` where it is missing, and sets the rules that remove what crashes leave: unfinished multipart uploads after two days, parts
- * of uploads after sixty. Rules of others stay. Refuses a bucket that keeps old versions (BUCKET_KEEPS_VERSIONS): what is erased must be gone. Run by the
+ * Makes the bucket of `KEEPSAKE_OBJECTS` where it is missing, and sets the rules that remove what crashes leave: unfinished multipart uploads and
+ * parts of uploads after sixty days. Rules of others stay. Refuses a bucket that keeps old versions (BUCKET_KEEPS_VERSIONS): what is erased must be gone. Run by the
  * migration job or by hand, never by a service. Undefined where objects are kept in a folder.
  */
 export async function prepareBucket(

@@ -104,8 +104,13 @@ export class S3Client extends Client {
   async putStream(
     name: string,
     body: AsyncIterable<unknown>,
-    options: Pick<PutOptions, 'maxBytes' | 'signal'> & { announced: number; headers: Record<string, string> },
-  ): Promise<StoredObject> {
+    options: Pick<PutOptions, 'maxBytes' | 'signal'> & {
+      announced: number
+      headers: Record<string, string>
+      /** For a part of a multipart upload. */
+      query?: string
+    },
+  ): Promise<StoredObject & { etag: string }> {
     const { announced, signal } = options
     const plain = this.protocol === 'http:'
     const date = new Date()
@@ -116,6 +121,7 @@ export class S3Client extends Client {
       bucketName: this.address.bucket,
       objectName: name,
       region,
+      ...(options.query === undefined ? {} : { query: options.query }),
       headers: {
         ...options.headers,
         'x-amz-date': stamp,
@@ -157,7 +163,7 @@ export class S3Client extends Client {
       const response = await out.finish()
       const text = await readText(response)
       if (response.statusCode !== 200) throw refusalIn(response.statusCode ?? 0, text)
-      return { size, sha256: hash.digest('hex') }
+      return { size, sha256: hash.digest('hex'), etag: (response.headers.etag ?? '').replaceAll('"', '') }
     } catch (error) {
       out.abandon()
       signal?.throwIfAborted()

@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { KeepsakeError } from '@keepsake/rpc'
-import { planParts, type PlannedPart, type Stretch } from './compose-plan.js'
+import { planParts, type Stretch } from './compose-plan.js'
 import { mediaError } from './errors.js'
 import { Gate } from './gate.js'
 import { requireObjectKey, requirePrefix } from './object-key.js'
@@ -64,6 +64,27 @@ const scratchPrefix = 'keepsake-object-'
 export const uploadPartTag = { key: 'keepsake', value: 'upload-part' } as const
 const isUploadPart = (key: string) => /^families\/[^/]+\/uploads\//.test(key)
 
+/** Where the multipart upload stands that the parts of an upload go into; beside those parts. */
+const assemblyName = 'assembly'
+const isAssembly = (key: string) => isUploadPart(key) && key.endsWith(`/${assemblyName}`)
+const assemblyOf = (key: string) => `${key.slice(0, key.lastIndexOf('/'))}/${assemblyName}`
+
+/** So large a part must be to go straight into its target: the first one decides, and small files are copied quicker than assembled. */
+const directBytes = 8 * mebi
+/** Multipart uploads of targets that are remembered by this process. */
+const mostAssemblies = 2000
+
+/** What is kept under the key of a part whose bytes went straight into the multipart upload of its target. */
+interface DirectPart {
+  upload: string
+  number: number
+  etag: string
+  /** Bytes of the part in the target, with its padding. */
+  length: number
+  /** Bytes of its body. */
+  size: number
+}
+
 /** A piece of a target that was sent or copied. */
 interface DonePart {
   number: number
@@ -78,6 +99,8 @@ export class S3ObjectStore implements ObjectStore {
   readonly #client: S3Client
   readonly #address: S3Address
   readonly #gathering = new Gate(mostGathered)
+  /** Multipart upload by target. */
+  readonly #assemblies = new Map<string, string>()
   #swept = false
 
   constructor(private readonly options: S3ObjectStoreOptions) {
@@ -102,12 +125,14 @@ export class S3ObjectStore implements ObjectStore {
       if (announced === undefined || announced > largestPut || announced === 0) {
         return this.#putGathered(key, body, options)
       }
-      return this.#client.putStream(this.#name(key), body, {
+      const direct = await this.#putIntoTarget(key, body, { ...options, announced })
+      if (direct) return direct
+      const { size, sha256 } = await this.#client.putStream(this.#name(key), body, {
+        ...limitsOf(options),
         announced,
         headers: this.#headers(key, options),
-        ...(options.maxBytes === undefined ? {} : { maxBytes: options.maxBytes }),
-        ...(options.signal ? { signal: options.signal } : {}),
       })
+      return { size, sha256 }
     })
   }
 
@@ -141,11 +166,12 @@ export class S3ObjectStore implements ObjectStore {
         signal?.throwIfAborted()
         const found = await this.#stat(part.key)
         if (!found) throw mediaError('OBJECT_NOT_FOUND', { details: { key: part.key } })
-        if (part.size !== undefined && found.size < part.size) {
-          throw mediaError('RANGE_INVALID', { details: { key: part.key } })
-        }
-        return { key: part.key, size: part.size ?? found.size, whole: found.size, sha256: found.sha256 }
+        const direct = directPart(found.meta['part'])
+        const size = part.size ?? direct?.size ?? found.size
+        if ((direct?.length ?? found.size) < size) throw mediaError('RANGE_INVALID', { details: { key: part.key } })
+        return { key: part.key, size, whole: found.size, sha256: found.sha256, direct }
       })
+      if (sources.some(source => source.direct !== undefined)) return this.#assemble(sources, target, options)
       const size = sources.reduce((sum, source) => sum + source.size, 0)
       const [first] = sources
       if (sources.length === 1 && first && first.size === first.whole && size > 0 && size <= largestCopy) {
@@ -161,7 +187,7 @@ export class S3ObjectStore implements ObjectStore {
       const both = signal ? AbortSignal.any([signal, stop.signal]) : stop.signal
       const hashing = options.sha256 === undefined ? this.#hash(sources, both) : Promise.resolve(options.sha256)
       // The hash of known bytes can be told to the store before it has them; another one is known only when it is too late.
-      const joining = this.#join(sources, size, target, options, both)
+      const joining = this.#join(sources, target, options, both)
       try {
         const [sha256] = await Promise.all([hashing, joining])
         return { size, sha256 }
@@ -177,6 +203,7 @@ export class S3ObjectStore implements ObjectStore {
     requireObjectKey(key)
     return this.#writing(async () => {
       if ((await this.#stat(key)) === undefined) return false
+      await this.#giveUp([key])
       await this.#client.attempt(() => this.#client.removeObject(this.#address.bucket, this.#name(key)))
       return true
     })
@@ -187,6 +214,8 @@ export class S3ObjectStore implements ObjectStore {
     return this.#writing(async () => {
       let removed = 0
       for await (const page of this.#pages(prefix)) {
+        if (page.length === 0) continue
+        await this.#giveUp(page.map(entry => entry.key))
         const names = page.map(entry => this.#name(entry.key))
         const answers = await this.#client.attempt(() => this.#client.removeObjects(this.#address.bucket, names))
         const failed = answers.find(answer => answer?.Error)?.Error
@@ -261,16 +290,18 @@ export class S3ObjectStore implements ObjectStore {
 
   // --- reading
 
-  async #stat(key: string): Promise<(ObjectStat & { sha256: string | undefined }) | undefined> {
+  async #stat(key: string): Promise<FoundObject | undefined> {
     try {
       const found = await this.#client.attempt(() => this.#client.statObject(this.#address.bucket, this.#name(key)))
-      const { 'content-type': contentType, sha256 } = found.metaData as Record<string, string | undefined>
+      const meta = found.metaData as Record<string, string | undefined>
+      const { 'content-type': contentType, sha256 } = meta
       return {
         size: found.size,
         contentType: contentType ?? 'application/octet-stream',
         etag: found.etag,
         modifiedAt: found.lastModified,
         sha256: sha256 !== undefined && /^[0-9a-f]{64}$/.test(sha256) ? sha256 : undefined,
+        meta,
       }
     } catch (error) {
       const failure = storeFailure(error, false)
@@ -280,13 +311,18 @@ export class S3ObjectStore implements ObjectStore {
   }
 
   /** Reads on where a connection broke, as long as the object is the same. */
-  async *#read(key: string, range: ByteRange | undefined, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+  async *#read(
+    key: string,
+    range: ByteRange | undefined,
+    signal: AbortSignal,
+    sameAs?: string,
+  ): AsyncGenerator<Uint8Array> {
     let at = range?.start ?? 0
     const last = range?.end
     const wrong = !Number.isSafeInteger(at) || at < 0 || (last !== undefined && !(last >= at))
     if (wrong) throw mediaError('RANGE_INVALID')
     let until: number | undefined
-    let etag: string | undefined
+    let etag = sameAs
     for (let left = readTries; ;) {
       try {
         const response = await this.#open(
@@ -368,11 +404,8 @@ export class S3ObjectStore implements ObjectStore {
   }
 
   async *#bytes(stretches: Iterable<KeyStretch>, signal: AbortSignal | undefined): AsyncGenerator<Uint8Array> {
-    for (const { key, from, to } of stretches) {
-      yield* this.get(key, {
-        range: { start: from, end: to },
-        ...(signal ? { signal } : {}),
-      }) as AsyncIterable<Uint8Array>
+    for (const { key, from, to, etag } of stretches) {
+      yield* this.#read(key, { start: from, end: to }, signal ?? never, etag)
     }
   }
 
@@ -476,42 +509,182 @@ export class S3ObjectStore implements ObjectStore {
   }
 
   /** Makes the target of its sources: what is large is copied inside the store. */
-  async #join(
-    sources: readonly { key: string; size: number }[],
-    size: number,
-    to: string,
-    options: ComposeOptions,
-    signal: AbortSignal,
-  ): Promise<void> {
-    const plan = planParts(
-      sources.map(source => source.size),
-      { smallest: partBytes, largest: largestCopy },
-    )
+  async #join(sources: readonly Source[], to: string, options: ComposeOptions, signal: AbortSignal): Promise<void> {
     const target = await this.#begin(to, { ...options, signal }, options.sha256)
-    const named = ({ source, from, to: end }: Stretch): KeyStretch => ({
-      key: sources[source]?.key ?? '',
-      from,
-      to: end,
-    })
-    const put = async (part: PlannedPart, i: number) => {
-      if (part.kind === 'copy') {
-        const { key, from, to: end } = named(part.stretch)
-        return target.copy(i + 1, this.#source(key), from, end)
-      }
-      const leave = await this.#gathering.enter(signal)
-      try {
-        return await target.send(await this.#gather(part.stretches.map(named), signal), i + 1)
-      } finally {
-        leave()
-      }
-    }
     try {
-      await inParallel(plan, sideBySide, put)
+      await this.#append(target, sources, 0, signal)
       await target.complete(false)
     } catch (error) {
       await target.abort()
       throw error
     }
+  }
+
+  /** Adds sources to a multipart upload behind the part of this number. */
+  async #append(
+    target: MultipartTarget,
+    sources: readonly Source[],
+    after: number,
+    signal?: AbortSignal,
+  ): Promise<void> {
+    const plan = planParts(
+      sources.map(source => source.size),
+      { smallest: partBytes, largest: largestCopy },
+    )
+    const named = ({ source, from, to: end }: Stretch): KeyStretch => {
+      const { key = '', base = 0, etag } = sources[source] ?? {}
+      return { key, from: base + from, to: base + end, ...(etag === undefined ? {} : { etag }) }
+    }
+    await inParallel(plan, sideBySide, async (part, i) => {
+      const number = after + i + 1
+      if (part.kind === 'copy') {
+        const { key, from, to: end, etag } = named(part.stretch)
+        return target.copy(number, this.#source(key), from, end, etag)
+      }
+      const leave = await this.#gathering.enter(signal)
+      try {
+        return await target.send(await this.#gather(part.stretches.map(named), signal), number)
+      } finally {
+        leave()
+      }
+    })
+  }
+
+  // --- parts that go straight into their target
+
+  /**
+   * Sends a part into the multipart upload of its target, and leaves a note of that under the part's key. Undefined where it is too small for that: then it is
+   * an object of its own.
+   */
+  async #putIntoTarget(
+    key: string,
+    body: Readable,
+    options: PutOptions & { announced: number },
+  ): Promise<StoredObject | undefined> {
+    const { partOf, announced } = options
+    if (partOf === undefined || !isUploadPart(key)) return undefined
+    // A part that ends early stands in the middle then, where none may be small: only a large one is sent before it is whole.
+    if (announced < directBytes) return undefined
+    const upload = await this.#assembly(key, partOf.target, options)
+    const { size, sha256, etag } = await this.#client.putStream(this.#name(partOf.target), body, {
+      ...limitsOf(options),
+      announced,
+      headers: {},
+      query: `partNumber=${partOf.number}&uploadId=${encodeURIComponent(upload)}`,
+    })
+    const note = `${partOf.number} ${etag} ${announced} ${size} ${upload}`
+    await this.#putNote(key, { 'x-amz-meta-part': note }, options.signal)
+    return { size, sha256 }
+  }
+
+  /** The multipart upload of a target: begun by the first part, found by every process. */
+  async #assembly(key: string, target: string, options: PutOptions): Promise<string> {
+    const known = this.#assemblies.get(target)
+    if (known !== undefined) return known
+    const place = assemblyOf(key)
+    const found = (await this.#stat(place))?.meta['upload']
+    const upload = found ?? (await this.#beginAssembly(place, target, options))
+    this.#assemblies.set(target, upload)
+    const oldest = this.#assemblies.keys().next().value
+    if (this.#assemblies.size > mostAssemblies && oldest !== undefined) this.#assemblies.delete(oldest)
+    return upload
+  }
+
+  async #beginAssembly(place: string, target: string, { contentType, signal }: PutOptions): Promise<string> {
+    const { bucket } = this.#address
+    const headers = { 'content-type': contentType, 'x-amz-meta-assembly': 'raw' }
+    const name = this.#name(target)
+    const upload = await this.#client.attempt(() => this.#client.initiateNewMultipartUpload(bucket, name, headers), {
+      signal,
+    })
+    try {
+      const note = { 'x-amz-meta-upload': upload, 'x-amz-meta-target': target, 'if-none-match': '*' }
+      await this.#putNote(place, note, signal)
+      return upload
+    } catch (error) {
+      // Another process was quicker, or the answer to a first try was lost.
+      const now = (await this.#stat(place))?.meta['upload']
+      if (now !== upload) await new MultipartTarget(this.#client, bucket, name, upload, undefined).abort()
+      if (now === undefined) throw error
+      return now
+    }
+  }
+
+  /** An empty object that says something in its metadata. */
+  async #putNote(key: string, headers: Record<string, string>, signal: AbortSignal | undefined): Promise<void> {
+    const { bucket: bucketName } = this.#address
+    const all = { 'content-type': 'application/octet-stream', ...headers, ...this.#tags(key) }
+    await this.#client.attempt(
+      () => this.#client.makeRequestAsyncOmit({ method: 'PUT', bucketName, objectName: this.#name(key), headers: all }),
+      { signal },
+    )
+  }
+
+  /**
+   * Completes the multipart upload that the parts went into: nothing is moved when all of them did, whole. Otherwise the target holds padding for a moment (its
+   * metadata says `raw`) and is made again from what counts.
+   */
+  async #assemble(
+    sources: readonly { key: string; size: number; direct: DirectPart | undefined }[],
+    target: string,
+    options: ComposeOptions,
+  ): Promise<StoredObject> {
+    const { signal } = options
+    const size = sources.reduce((sum, source) => sum + source.size, 0)
+    const parts = sources.flatMap(source => source.direct ?? [])
+    const upload = parts[0]?.upload ?? ''
+    const lost = () =>
+      mediaError('OBJECT_NOT_FOUND', { details: { key: sources.find(each => each.direct)?.key ?? '' } })
+    if (parts.some(part => part.upload !== upload)) throw lost()
+    const assembly = new MultipartTarget(this.#client, this.#address.bucket, this.#name(target), upload, signal)
+    for (const { number, etag } of parts) assembly.add(number, etag)
+    const firstOwn = sources.findIndex(source => source.direct === undefined)
+    const tail = firstOwn < 0 ? [] : sources.slice(firstOwn)
+    // Whole parts and behind them, at the end, what was too small to go straight into the target: that joins them now.
+    const straight =
+      tail.every(source => source.direct === undefined) &&
+      sources.every(source => source.direct === undefined || source.direct.length === source.size)
+    try {
+      if (straight) await this.#append(assembly, tail, Math.max(...parts.map(part => part.number)), signal)
+      await assembly.complete(false)
+    } catch (error) {
+      // Completed before, by a call that was cut off or by one at the same time: the target says so.
+      if (!(error instanceof S3Refusal) || error.code !== 'NoSuchUpload') throw error
+    }
+    this.#assemblies.delete(target)
+    const made = await this.#stat(target)
+    if (made === undefined) throw lost()
+    const raw = made.meta['assembly'] !== undefined
+    if ((!raw || straight) && made.size !== size) throw lost()
+    if (raw && !straight) {
+      const { signal: stop } = new AbortController()
+      let base = 0
+      const pieces = sources.map(source => {
+        if (!source.direct) return { key: source.key, size: source.size }
+        const piece = { key: target, size: source.size, base, etag: made.etag }
+        base += source.direct.length
+        return piece
+      })
+      await this.#join(pieces, target, options, signal ?? stop)
+    }
+    const sha256 = options.sha256 ?? (await this.#hash([{ key: target, size }], signal))
+    return { size, sha256 }
+  }
+
+  /** Ends the multipart uploads that stand among what is to be removed: their bytes go with them. */
+  async #giveUp(keys: readonly string[]): Promise<void> {
+    await inParallel(keys.filter(isAssembly), sideBySide, async key => {
+      const meta = (await this.#stat(key))?.meta
+      const { upload, target } = meta ?? {}
+      if (upload === undefined || target === undefined) return
+      this.#assemblies.delete(target)
+      const name = this.#name(target)
+      await this.#client
+        .attempt(() => this.#client.abortMultipartUpload(this.#address.bucket, name, encodeURIComponent(upload)))
+        .catch((error: unknown) => {
+          if (!(error instanceof S3Refusal) || error.status !== 404) throw error
+        })
+    })
   }
 
   async #begin(
@@ -536,7 +709,31 @@ export class S3ObjectStore implements ObjectStore {
   }
 }
 
-type KeyStretch = { key: string; from: number; to: number }
+/** Bytes of an object, both ends inclusive; with `etag` only as long as it is the same object. */
+type KeyStretch = { key: string; from: number; to: number; etag?: string }
+
+/** The first `size` bytes of an object behind `base`. */
+interface Source {
+  key: string
+  size: number
+  base?: number
+  etag?: string
+}
+
+type FoundObject = ObjectStat & { sha256: string | undefined; meta: Record<string, string | undefined> }
+
+const { signal: never } = new AbortController()
+
+const limitsOf = ({ maxBytes, signal }: PutOptions) => ({
+  ...(maxBytes === undefined ? {} : { maxBytes }),
+  ...(signal ? { signal } : {}),
+})
+
+function directPart(note: string | undefined): DirectPart | undefined {
+  const [number, etag, length, size, upload] = note?.split(' ') ?? []
+  if (upload === undefined || etag === undefined) return undefined
+  return { upload, etag, number: Number(number), length: Number(length), size: Number(size) }
+}
 
 /** A multipart upload while it goes on. */
 class MultipartTarget {
@@ -554,8 +751,14 @@ class MultipartTarget {
     await this.#part(number, {}, bytes)
   }
 
-  async copy(number: number, source: string, from: number, to: number): Promise<void> {
-    await this.#part(number, { 'x-amz-copy-source': source, 'x-amz-copy-source-range': `bytes=${from}-${to}` }, '')
+  async copy(number: number, source: string, from: number, to: number, etag?: string): Promise<void> {
+    const range = { 'x-amz-copy-source': source, 'x-amz-copy-source-range': `bytes=${from}-${to}` }
+    await this.#part(number, { ...range, ...(etag !== undefined && { 'x-amz-copy-source-if-match': etag }) }, '')
+  }
+
+  /** A part that another request has sent. */
+  add(number: number, etag: string): void {
+    this.#done.push({ number, etag })
   }
 
   async #part(partNumber: number, headers: Record<string, string>, bytes: Buffer | ''): Promise<void> {

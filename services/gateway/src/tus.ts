@@ -1,6 +1,6 @@
 import { createHash, type Hash } from 'node:crypto'
 import { Readable } from 'node:stream'
-import type { Upload } from '@keepsake/proto/ingest/v1'
+import type { BeginPartResponse, Upload } from '@keepsake/proto/ingest/v1'
 import { KeepsakeError, type CallOptions } from '@keepsake/rpc'
 import { logger } from '@keepsake/telemetry'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
@@ -24,6 +24,9 @@ const bytesType = 'application/offset+octet-stream'
 const leaseMarginMs = 5000
 // A finished upload is composed before it is answered, and hashed where several gateways wrote it: about 2 s for 1 GB.
 const finishMs = 600_000
+
+// S3 knows so many parts of one upload.
+const mostNumbers = 10_000
 
 type Params = { familyId: string; uploadId: string }
 
@@ -194,7 +197,7 @@ async function receive(
     const beganMs = performance.now()
     let written: number
     try {
-      written = await store(edge, part.key, body.take(most, until), most, [hash, whole])
+      written = await store(edge, part, body.take(most, until), most, [hash, whole])
     } catch (error) {
       await giveBack(edge, session, upload.id, part.lease)
       throw error
@@ -254,7 +257,7 @@ async function giveBack(edge: Edge, session: Session, id: string, lease: string)
 /** Streams a part of at most `most` bytes into the object store; answers its size. An empty part is not stored. */
 async function store(
   edge: Edge,
-  key: string,
+  part: Pick<BeginPartResponse, 'key' | 'target' | 'number'>,
   bytes: AsyncGenerator<Buffer>,
   most: number,
   hashes: readonly (Hash | undefined)[],
@@ -272,7 +275,12 @@ async function store(
     })(),
     { objectMode: false },
   )
-  const { size } = await edge.store.put(key, source, { contentType: 'application/octet-stream', announced: most })
+  const { target, number } = part
+  const { size } = await edge.store.put(part.key, source, {
+    contentType: 'application/octet-stream',
+    announced: most,
+    ...(number <= mostNumbers ? { partOf: { target, number } } : {}),
+  })
   return size
 }
 

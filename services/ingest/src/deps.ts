@@ -43,5 +43,8 @@ export interface Deps {
 /** The prefix under which everything of an item lies. */
 export const mediaPrefix = (familyId: string, mediaId: string) => `families/${familyId}/media/${mediaId}/`
 
+/** Where the bytes of an item that began as this upload lie: the upload's id becomes the item's. */
+export const originalKey = (familyId: string, uploadId: string) => `${mediaPrefix(familyId, uploadId)}original`
+
 /** The prefix of an upload's parts. */
 export const uploadPrefix = (familyId: string, uploadId: string) => `families/${familyId}/uploads/${uploadId}/`

@@ -5,7 +5,7 @@ import type { FinishUploadResponse } from '@keepsake/proto/ingest/v1'
 import { familyOf, KeepsakeError, type Call } from '@keepsake/rpc'
 import { logger } from '@keepsake/telemetry'
 import { objectSource, type ByteSource } from './byte-source.js'
-import { mediaPrefix, uploadPrefix, type Deps, type FamilySettings } from './deps.js'
+import { mediaPrefix, originalKey, uploadPrefix, type Deps, type FamilySettings } from './deps.js'
 import { describeItem, takenAt, type Embedded } from './describe.js'
 import { refuse } from './errors.js'
 import type { MetadataFacts } from './facts.js'
@@ -185,7 +185,7 @@ async function composeAndLook(deps: Deps, familyId: string, upload: UploadRow, s
  * once, only when no writer saw all of them and so nobody knows their hash.
  */
 async function compose(deps: Deps, familyId: string, upload: UploadRow, signal: AbortSignal): Promise<Composed> {
-  const key = `${mediaPrefix(familyId, upload.id)}original`
+  const key = originalKey(familyId, upload.id)
   const parts = await deps.db.family(familyId, tx =>
     tx.many<{ key: string; size: number }>(sql`
       select key, size from ingest.upload_parts where family_id = ${familyId} and upload_id = ${upload.id} order by position`),

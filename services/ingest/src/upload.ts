@@ -3,7 +3,7 @@ import { sql, type FamilyTx, type Tx } from '@keepsake/db'
 import { isGone } from '@keepsake/events'
 import type { CreateUploadRequest, Upload } from '@keepsake/proto/ingest/v1'
 import { familyOf, requireMember, type Call } from '@keepsake/rpc'
-import { uploadPrefix, type Deps } from './deps.js'
+import { originalKey, uploadPrefix, type Deps } from './deps.js'
 import { refuse } from './errors.js'
 import { liveStem } from './live-photo.js'
 import { stemOf } from './sidecar.js'
@@ -94,11 +94,13 @@ export async function beginPart(deps: Deps, id: string, offset: number, call: Ca
     if (offset !== row.position) throw refuse('UPLOAD_OFFSET_MISMATCH', { offset: String(row.position) })
     const lease = randomUUID()
     const leaseUntil = new Date(deps.now() + deps.knobs.leaseMs)
-    await tx.changed(sql`
-      update ingest.uploads set lease = ${lease}, lease_until = ${leaseUntil} where family_id = ${tx.familyId} and id = ${id}`)
+    const { leases } = await tx.one<{ leases: number }>(sql`
+      update ingest.uploads set lease = ${lease}, lease_until = ${leaseUntil}, leases = leases + 1
+      where family_id = ${tx.familyId} and id = ${id} returning leases`)
     // The key names the lease: a writer who lost it cannot overwrite what its successor wrote.
     const key = `${uploadPrefix(tx.familyId, id)}${row.position}-${lease}`
-    return { key, lease, leaseUntil, remaining: row.size - row.position }
+    const target = originalKey(tx.familyId, id)
+    return { key, lease, leaseUntil, remaining: row.size - row.position, target, number: leases }
   })
 }
 

@@ -172,6 +172,53 @@ export function objectStoreContract(name: string, make: () => Promise<ContractSu
       await expect(more).rejects.toEqual(failsWith('RANGE_INVALID'))
     })
 
+    describe('parts that are put for one target', () => {
+      const target = 'families/f/media/u/original'
+      const octets = { contentType: 'application/octet-stream' }
+      const digest = (of: Buffer) => createHash('sha256').update(of).digest('hex')
+      const part = async (number: number, bytes: Buffer, announced = bytes.length) => {
+        const key = `families/f/uploads/u/${number}`
+        const partOf = { target, number }
+        const stored = await store.put(key, Readable.from([bytes]), { ...octets, announced, partOf })
+        expect(stored).toEqual({ size: bytes.length, sha256: digest(bytes) })
+        return { key, size: bytes.length }
+      }
+      const composed = async (parts: { key: string; size: number }[], whole: Buffer, sha256?: string) => {
+        const options = { ...octets, ...(sha256 === undefined ? {} : { sha256 }) }
+        const made = await store.compose(parts, target, options)
+        expect(made).toEqual({ size: whole.length, sha256: digest(whole) })
+        expect((await read(target)).equals(whole)).toBe(true)
+      }
+      const large = () => randomBytes(9_000_000)
+
+      test('are whole in it: large ones with a small one behind, composed twice', async () => {
+        const bytes = [large(), large(), randomBytes(300_000)]
+        const parts = [await part(1, bytes[0] ?? large()), await part(3, bytes[1] ?? large())]
+        parts.push(await part(4, bytes[2] ?? large()))
+        expect(await store.stat(target)).toBeUndefined()
+        await composed(parts, Buffer.concat(bytes), digest(Buffer.concat(bytes)))
+        await composed(parts, Buffer.concat(bytes)) // whose first answer was lost
+        await store.removePrefix('families/f/uploads/u/')
+        expect((await read(target)).equals(Buffer.concat(bytes))).toBe(true)
+      })
+
+      test('are whole in it also when some ended early, in the middle and at the end', async () => {
+        const bytes = [large(), randomBytes(1_000_000), randomBytes(2_000), large(), randomBytes(700_000)]
+        const [a = large(), b = large(), c = large(), d = large(), e = large()] = bytes
+        const parts = [await part(1, a), await part(2, b, 9_000_000), await part(3, c), await part(4, d)]
+        parts.push(await part(5, e, 12_000_000))
+        await composed(parts, Buffer.concat(bytes))
+        await composed(parts, Buffer.concat(bytes), digest(Buffer.concat(bytes)))
+      })
+
+      test('leave nothing when they are removed before that', async () => {
+        const parts = [await part(1, large()), await part(2, large())]
+        await store.removePrefix('families/f/uploads/u/')
+        await expect(store.compose(parts, target, octets)).rejects.toEqual(failsWith('OBJECT_NOT_FOUND'))
+        expect(await keys('')).toEqual([])
+      })
+    })
+
     test('an announced stream that breaks or is aborted leaves what was there', async () => {
       await store.put('a/x', Buffer.from('old'), type)
       const stop = new AbortController()

@@ -8,6 +8,7 @@ import type { FakeHandlers } from './fake-peer.js'
 interface Kept extends Upload {
   parts: { key: string; size: number }[]
   lease: string | undefined
+  leases: number
   metadata: Record<string, unknown>
   sha256?: string
 }
@@ -38,6 +39,7 @@ export class FakeIngest {
         state: 'open',
         parts: [],
         lease: undefined,
+        leases: 0,
         metadata,
       }
       this.uploads.set(upload.id, upload)
@@ -57,6 +59,8 @@ export class FakeIngest {
         lease: upload.lease,
         leaseUntil: new Date(Date.now() + 60_000),
         remaining: upload.size - upload.offset,
+        target: this.target(upload.id, call),
+        number: ++upload.leases,
       }
     },
     commitPart: (r: { id: string; lease: string; size: number; sha256: string }, call: Call) => {
@@ -73,15 +77,13 @@ export class FakeIngest {
       upload.offset += r.size
       return { upload }
     },
-    finishUpload: async (r: { id: string }) => {
+    finishUpload: async (r: { id: string }, call: Call) => {
       const upload = this.find(r.id)
       if (upload.offset !== upload.size) throw new Error('not whole')
       if (upload.mediaId === undefined) {
-        const pieces = await Promise.all(
-          // A part may be longer than what was written of it.
-          upload.parts.map(({ key, size }) => buffer(this.store().get(key, { range: { start: 0, end: size - 1 } }))),
-        )
-        const file = Buffer.concat(pieces)
+        const target = this.target(upload.id, call)
+        await this.store().compose(upload.parts, target, { contentType: 'application/octet-stream' })
+        const file = await buffer(this.store().get(target))
         const right = createHash('sha256').update(file).digest('hex')
         if (upload.sha256 !== undefined && !['', right].includes(upload.sha256)) throw new Error('not the hash')
         if (upload.sha256 === right) this.hashed.push(upload.id)
@@ -99,6 +101,10 @@ export class FakeIngest {
       return {}
     },
     getProgress: () => ({ total: 3, ready: 2, pending: 1, failed: 0 }),
+  }
+
+  private target(id: string, call: Call): string {
+    return `families/${requireMember(call).familyId}/media/${id}/original`
   }
 
   private find(id: string): Kept {
