@@ -1,25 +1,17 @@
-import { mkdirSync, readFileSync, renameSync, statSync } from 'node:fs'
+import { mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { migrate, provision } from '@keepsake/db'
+import { pathToFileURL } from 'node:url'
 import type { RpcDefinition } from '@keepsake/rpc'
 import { ServiceIdentity, createClient, identityEnv, type Client } from '@keepsake/rpc'
-import { environments, inherited } from './environment.js'
+import { environmentOf, inherited } from './environment.js'
 import { openHome, type Home } from './home.js'
 import { prepareModels } from './models.js'
 import { openLoopback } from './loopback.js'
 import type { Options } from './options.js'
+import { migrateAll, onStack, onThisMachine } from './platform.js'
 import { freePorts, publicPort } from './ports.js'
-import { startPostgres } from './postgres.js'
-import {
-  schemaNames,
-  serviceFolder,
-  serviceNames,
-  startInProcess,
-  startProcesses,
-  type Fleet,
-  type ServiceName,
-} from './services.js'
+import { watchWishes } from './scale.js'
+import { serviceNames, startInProcess, startProcesses, type Fleet, type ServiceName } from './services.js'
 
 /** A running album. */
 export interface Album {
@@ -34,7 +26,6 @@ export interface Album {
   close(): Promise<void>
 }
 
-const events = fileURLToPath(new URL('../../../libs/events/migrations', import.meta.url))
 const version = (
   JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as { version: string }
 ).version
@@ -56,45 +47,61 @@ export async function openAlbum(options: Options, say: (line: string) => void, s
     const logs = path.join(home.dir, 'logs')
 
     // The models take processor time, the database mostly waits for the disk: side by side.
-    const [postgres] = await Promise.all([
-      startPostgres(home.dir, home.secrets.database['postgres'] ?? '', {
-        ended: () => say('The database has stopped by itself and is being started again.'),
-        restarted: () => {
-          say('The database is there again.')
-          if (fleet) writeState()
-        },
-      }).then(server => {
-        closers.push(() => server.stop())
-        return server
+    const [platform] = await Promise.all([
+      (options.stack
+        ? onStack(options.stack)
+        : onThisMachine(home, { say, changed: () => fleet && writeState(), connections: options.processes ? 500 : 200 })
+      ).then(opened => {
+        closers.push(() => opened.close())
+        return opened
       }),
       prepareModels(path.join(home.dir, 'models'), say),
     ])
     signal.throwIfAborted()
-    const databases = await migrateAll(postgres.adminUrl, home)
+    const databases = await migrateAll(platform)
     signal.throwIfAborted()
 
-    const numbers = await freePorts(serviceNames.length * 2)
-    const ports = Object.fromEntries(
-      serviceNames.map((name, i) => [name, { grpc: numbers[2 * i] ?? 0, internal: numbers[2 * i + 1] ?? 0 }]),
-    ) as Record<ServiceName, { grpc: number; internal: number }>
     const scheme = options.tls ? 'https' : 'http'
     const shown = options.host === '0.0.0.0' || options.host === '::' ? '127.0.0.1' : options.host
     const served = `${scheme}://${shown.includes(':') ? `[${shown}]` : shown}:${port}`
     const url = options.publicUrl ?? served
-    const envs = environments({
+    const one = (host: string) => (host.includes(':') ? `[${host}]` : host)
+    const numbers = await freePorts(serviceNames.length * 2)
+    const places = Object.fromEntries(
+      serviceNames.map((name, i) => [name, { grpc: numbers[2 * i] ?? 0, internal: numbers[2 * i + 1] ?? 0 }]),
+    ) as Record<ServiceName, { grpc: number; internal: number }>
+    // Processes come and go: callers read where they are from a file each. In one process the port is enough.
+    const lists = path.join(home.dir, 'addresses')
+    const listOf = (name: ServiceName) => path.join(lists, name)
+    const addresses = Object.fromEntries(
+      serviceNames.map(name => [
+        name,
+        options.processes ? pathToFileURL(listOf(name)).href : `127.0.0.1:${places[name].grpc}`,
+      ]),
+    ) as Record<ServiceName, string>
+    const wiring = {
       home: home.dir,
       identity: home.secrets.identity,
       objectsUrlKey: home.secrets.objectsUrlKey,
       databases,
-      ports,
-      listen: { host: options.host, port },
+      addresses,
+      platform: platform.env,
       publicUrl: url,
       tls: options.tls,
       logLevel: process.env['KEEPSAKE_LOG_LEVEL'] ?? 'info',
       logFile: options.processes ? undefined : path.join(logs, 'keepsake.log'),
       inherited: inherited(process.env),
       key: home.key,
-    })
+    }
+    /** The first process has the ports of its service, further ones any; the first gateway has the album's public port. */
+    const environment = async (name: ServiceName, number: number) => {
+      const [grpc = 0, internal = 0, http = 0] = number === 1 ? [] : await freePorts(3)
+      const listen = `${one(options.host)}:${number === 1 ? port : http}`
+      return environmentOf(wiring, name, {
+        ...(number === 1 ? places[name] : { grpc, internal }),
+        ...(name === 'gateway' && { http: listen }),
+      })
+    }
 
     const loopback = options.tls && (await openLoopback(shown, port, options.tls.cert))
     if (loopback) closers.push(() => loopback.close())
@@ -106,7 +113,7 @@ export async function openAlbum(options: Options, say: (line: string) => void, s
         url,
         localUrl: served,
         processes: options.processes,
-        postgres: { port: postgres.port, restarts: postgres.restarts() },
+        ...platform.state(),
         services: fleet?.state() ?? {},
       }
       try {
@@ -117,12 +124,28 @@ export async function openAlbum(options: Options, say: (line: string) => void, s
       }
     }
     if (options.processes) {
+      mkdirSync(lists, { recursive: true })
       for (const name of serviceNames) rotated(path.join(logs, `${name}.log`))
-      fleet = await startProcesses(envs, logs, () => fleet && writeState())
-    } else fleet = await startInProcess(envs)
+      fleet = await startProcesses({
+        replicas: options.replicas,
+        environmentOf: environment,
+        logs,
+        changed: () => fleet && writeState(),
+        addressed: (name, list) => {
+          writeFileSync(`${listOf(name)}.part`, `${list.join('\n')}\n`)
+          renameSync(`${listOf(name)}.part`, listOf(name))
+        },
+      })
+    } else {
+      const envs = await Promise.all(serviceNames.map(async name => [name, await environment(name, 1)] as const))
+      fleet = await startInProcess(Object.fromEntries(envs) as Record<ServiceName, Record<string, string>>)
+    }
     const running = fleet
     closers.push(() => running.close())
     writeState()
+    for (const [name, { http }] of Object.entries(running.state()))
+      if (http !== undefined && name !== 'gateway') say(`${name} ${scheme}://${http}`)
+    if (options.processes) closers.push(watchWishes(home.dir, running, say))
 
     const identity = ServiceIdentity.fromEnv('operator', identityEnv(home.secrets.identity, 'operator'))
     return {
@@ -130,7 +153,7 @@ export async function openAlbum(options: Options, say: (line: string) => void, s
       url,
       localUrl,
       operator: (definition, service) => {
-        const client = createClient(definition, `127.0.0.1:${ports[service].grpc}`, identity)
+        const client = createClient(definition, addresses[service], identity)
         closers.push(() => client.close())
         return client
       },
@@ -140,22 +163,6 @@ export async function openAlbum(options: Options, say: (line: string) => void, s
     await close()
     throw error
   }
-}
-
-/** Roles, schemas and every numbered migration; answers each service's database address. */
-async function migrateAll(adminUrl: string, home: Home): Promise<Record<string, string>> {
-  const { ownerUrl, urls } = await provision({
-    adminUrl,
-    services: schemaNames,
-    database: 'keepsake',
-    passwords: home.secrets.database,
-  })
-  await migrate({ url: ownerUrl, dir: events, schema: 'events' })
-  for (const name of schemaNames) {
-    const dir = path.join(serviceFolder(name), 'migrations')
-    await migrate({ url: ownerUrl, dir, schema: name, role: `keepsake_${name}` })
-  }
-  return urls
 }
 
 /** A log larger than 20 MB is set aside, one generation, so that it does not grow for ever. */

@@ -1,4 +1,3 @@
-import { pathToFileURL } from 'node:url'
 import path from 'node:path'
 import { identityEnv, type IdentityKeys } from '@keepsake/rpc'
 import { serviceNames, type ServiceName } from './services.js'
@@ -10,10 +9,10 @@ export interface Wiring {
   objectsUrlKey: string
   /** Database address by service. */
   databases: Readonly<Record<string, string>>
-  /** gRPC and internal port by service. */
-  ports: Readonly<Record<ServiceName, { grpc: number; internal: number }>>
-  /** Where the gateway serves people. */
-  listen: { host: string; port: number }
+  /** How each service is reached over gRPC. */
+  addresses: Readonly<Record<ServiceName, string>>
+  /** Where events and objects are, see Platform. */
+  platform: Readonly<Record<string, string>>
   publicUrl: string
   tls?: { cert: string; key: string } | undefined
   logLevel: string
@@ -31,45 +30,37 @@ export function inherited(env: Readonly<Record<string, string | undefined>>): Re
   return Object.fromEntries(names.map(name => [name, env[name] ?? '']))
 }
 
-/** The environment of every service: the same variables as in a cluster, with addresses of this machine. */
-export function environments(wiring: Wiring): Record<ServiceName, Record<string, string>> {
-  const { ports } = wiring
-  const common = {
+/** Where one process of a service listens, on the loopback but for people. */
+export interface Place {
+  grpc: number
+  internal: number
+  /** host:port for people; the gateway's. */
+  http?: string | undefined
+}
+
+/** The environment of a service: the same variables as in a cluster, with addresses of this machine. */
+export function environmentOf(wiring: Wiring, name: ServiceName, place: Place): Record<string, string> {
+  const own: Partial<Record<ServiceName, Record<string, string>>> = {
+    gateway: {
+      ...(place.http && { KEEPSAKE_HTTP_LISTEN: place.http }),
+      ...(wiring.tls && { KEEPSAKE_TLS_CERT: wiring.tls.cert, KEEPSAKE_TLS_KEY: wiring.tls.key }),
+    },
+    // The operator of a family's own machine may set its plan; elsewhere it takes an order.
+    family: { KEEPSAKE_PLAN_SETTABLE: 'true' },
+  }
+  return {
     ...wiring.inherited,
-    ...Object.fromEntries(
-      serviceNames.map(name => [`KEEPSAKE_${name.toUpperCase()}_ADDRESS`, `127.0.0.1:${ports[name].grpc}`]),
-    ),
-    KEEPSAKE_OBJECTS: pathToFileURL(path.join(wiring.home, 'objects')).href,
+    ...Object.fromEntries(serviceNames.map(peer => [`KEEPSAKE_${peer.toUpperCase()}_ADDRESS`, wiring.addresses[peer]])),
+    ...wiring.platform,
     KEEPSAKE_OBJECTS_URL_KEY: wiring.objectsUrlKey,
     KEEPSAKE_MODELS_DIR: path.join(wiring.home, 'models'),
     KEEPSAKE_PUBLIC_URL: wiring.publicUrl,
     KEEPSAKE_LOG_LEVEL: wiring.logLevel,
     ...(wiring.logFile && { KEEPSAKE_LOG_FILE: wiring.logFile }),
+    ...identityEnv(wiring.identity, name),
+    KEEPSAKE_GRPC_LISTEN: `127.0.0.1:${place.grpc}`,
+    KEEPSAKE_INTERNAL_LISTEN: `127.0.0.1:${place.internal}`,
+    ...(wiring.databases[name] && { KEEPSAKE_DATABASE_URL: wiring.databases[name] }),
+    ...own[name],
   }
-  const own: Partial<Record<ServiceName, Record<string, string>>> = {
-    gateway: {
-      KEEPSAKE_HTTP_LISTEN: `${wiring.listen.host}:${wiring.listen.port}`,
-      ...(wiring.tls && { KEEPSAKE_TLS_CERT: wiring.tls.cert, KEEPSAKE_TLS_KEY: wiring.tls.key }),
-    },
-    // The operator of a family's own machine may set its plan; elsewhere it takes an order.
-    // It destroys the keys of backups when something is erased; nobody else needs them.
-    family: {
-      KEEPSAKE_PLAN_SETTABLE: 'true',
-      KEEPSAKE_KEYS: pathToFileURL(path.join(wiring.home, 'keys')).href,
-    },
-  }
-  const made: Record<string, Record<string, string>> = Object.fromEntries(
-    serviceNames.map(name => [
-      name,
-      {
-        ...common,
-        ...identityEnv(wiring.identity, name),
-        KEEPSAKE_GRPC_LISTEN: `127.0.0.1:${ports[name].grpc}`,
-        KEEPSAKE_INTERNAL_LISTEN: `127.0.0.1:${ports[name].internal}`,
-        ...(wiring.databases[name] && { KEEPSAKE_DATABASE_URL: wiring.databases[name] }),
-        ...own[name],
-      },
-    ]),
-  )
-  return made as Record<ServiceName, Record<string, string>>
 }

@@ -59,3 +59,22 @@ test('the password comes from the environment only, and an empty one is none', (
   expect(parseOptions([], { ...surroundings, env: { KEEPSAKE_PASSWORD: 'secret' } })?.password).toBe('secret')
   expect(parseOptions([], { ...surroundings, env: { KEEPSAKE_PASSWORD: '' } })?.password).toBeUndefined()
 })
+
+test('replicas multiply processes; the stack brings processes, a name and a home of its own', () => {
+  expect(parse('--processes', '--replicas', 'all=2,face=3')?.replicas).toMatchObject({ gateway: 2, album: 2, face: 3 })
+  expect(() => parse('--replicas', 'face=2')).toThrow(/add --processes or --stack/)
+  expect(() => parse('--processes', '--replicas', 'faces=2')).toThrow(/no service faces/)
+  expect(() => parse('--processes', '--replicas', 'face=0')).toThrow(/from 1 to 16/)
+  expect(parse('--stack')).toMatchObject({
+    processes: true,
+    home: '/album/.keepsake-stack/albums/keepsake',
+    stack: { name: 'keepsake', file: '/album/.keepsake-stack/stack.json' },
+  })
+  const env = { KEEPSAKE_STACK: 'other/stack.json', KEEPSAKE_STACK_NAME: 'trial' }
+  expect(parseOptions(['--stack', '--home', 'h'], { ...surroundings, env })).toMatchObject({
+    home: `${tmpdir()}/h`,
+    stack: { name: 'trial', file: `${tmpdir()}/other/stack.json` },
+  })
+  expect(() => parse('--stack', '--stack-name', 'No Name')).toThrow(/small letters/)
+  expect(() => parse('--stack-name', 'x')).toThrow(/belongs to --stack/)
+})

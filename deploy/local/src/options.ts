@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
 import { Sentence } from './sentence.js'
+import { serviceNames, type ServiceName } from './services.js'
 
 /** What `npm start` was told. */
 export interface Options {
@@ -16,6 +17,10 @@ export interface Options {
   tls?: { cert: string; key: string } | undefined
   /** One operating-system process per service. */
   processes: boolean
+  /** Processes of single services, where there are to be more than one. */
+  replicas: Partial<Record<ServiceName, number>>
+  /** The running stack to stand on, and what tells this album from others on it. */
+  stack?: { file: string; name: string } | undefined
   owner?: string | undefined
   password?: string | undefined
   family?: string | undefined
@@ -37,6 +42,9 @@ npm start -- import DIR...         imports folders first
   --public-url URL    how browsers reach it, if not by that address
   --tls-cert FILE, --tls-key FILE
   --processes         one operating-system process per service
+  --replicas face=2   so many processes of a service (all=2: of every one), with --processes or --stack
+  --stack             on the Kafka, S3 and Postgres of npm run stack -- up (its state file: KEEPSAKE_STACK)
+  --stack-name NAME   what is this album's on the stack (or KEEPSAKE_STACK_NAME; default keepsake)
   --owner EMAIL       the first parent's account (password from KEEPSAKE_PASSWORD, else made and printed once)
   --family NAME, --time-zone ZONE
   --plan premium|free (default premium: a family on its own machine has everything)
@@ -74,14 +82,22 @@ export function parseOptions(args: readonly string[], { env, cwd, root }: Surrou
     throw new Sentence(`--plan is premium or free, not ${plan}.`)
   if (values.owner !== undefined && !/^[^\s@]+@[^\s@]+$/.test(values.owner))
     throw new Sentence(`--owner wants an email address, not ${values.owner}.`)
+  const stack = stackOf(values.stack, values['stack-name'], { env, cwd, root })
+  const processes = values.processes === true || stack !== undefined
+  const replicas = parseReplicas(values.replicas ?? '')
+  if (Object.keys(replicas).length > 0 && !processes)
+    throw new Sentence('--replicas wants processes to multiply: add --processes or --stack.')
+  const usual = path.join(root, ...(stack ? ['.keepsake-stack', 'albums', stack.name] : ['.keepsake']))
   return {
     importing,
-    home: values.home === undefined ? path.join(root, '.keepsake') : path.resolve(cwd, values.home),
+    home: values.home === undefined ? usual : path.resolve(cwd, values.home),
     host: values.host ?? '127.0.0.1',
     port,
     publicUrl: publicUrl(values['public-url']),
     tls: tls(values['tls-cert'], values['tls-key'], cwd),
-    processes: values.processes === true,
+    processes,
+    replicas,
+    stack,
     owner: values.owner,
     password: env['KEEPSAKE_PASSWORD'] || undefined,
     family: values.family,
@@ -106,6 +122,9 @@ function parse(args: readonly string[]) {
         'tls-cert': { type: 'string' },
         'tls-key': { type: 'string' },
         processes: { type: 'boolean' },
+        replicas: { type: 'string' },
+        stack: { type: 'boolean' },
+        'stack-name': { type: 'string' },
         owner: { type: 'string' },
         family: { type: 'string' },
         'time-zone': { type: 'string' },
@@ -120,6 +139,41 @@ function parse(args: readonly string[]) {
       `${error instanceof Error ? error.message.replace(/\. To specify.*$/s, '.') : String(error)} See npm start -- --help.`,
     )
   }
+}
+
+/** Most processes of one service on one machine. */
+const mostReplicas = 16
+
+/** Reads `face=2,gateway=2` or `all=2`; a later word counts. Throws a Sentence. */
+export function parseReplicas(text: string): Partial<Record<ServiceName, number>> {
+  const counts: Partial<Record<ServiceName, number>> = {}
+  for (const word of text.split(',').filter(each => each !== '')) {
+    const [name = '', digits = ''] = word.split('=')
+    const count = Number(digits)
+    if (digits === '' || !Number.isInteger(count) || count < 1 || count > mostReplicas)
+      throw new Sentence(`--replicas wants words like face=2, from 1 to ${mostReplicas}, not ${word}.`)
+    const named = serviceNames.filter(each => each === name || name === 'all')
+    if (named.length === 0) throw new Sentence(`There is no service ${name}: ${serviceNames.join(', ')}, or all.`)
+    for (const each of named) counts[each] = count
+  }
+  return counts
+}
+
+function stackOf(
+  wanted: boolean | undefined,
+  given: string | undefined,
+  { env, cwd, root }: Surroundings,
+): Options['stack'] {
+  if (wanted !== true) {
+    if (given !== undefined) throw new Sentence('--stack-name belongs to --stack.')
+    return undefined
+  }
+  const name = given ?? (env['KEEPSAKE_STACK_NAME'] || 'keepsake')
+  // It becomes part of the names of a database, of topics and of keys.
+  if (!/^[a-z][a-z0-9-]{0,30}$/.test(name))
+    throw new Sentence(`--stack-name wants small letters, digits and hyphens, at most 31, not ${name}.`)
+  const file = env['KEEPSAKE_STACK']
+  return { name, file: file ? path.resolve(cwd, file) : path.join(root, '.keepsake-stack', 'stack.json') }
 }
 
 function publicUrl(text: string | undefined): string | undefined {

@@ -51,7 +51,6 @@ const stableAfterMs = 30_000
 // One album on one machine: small buffers, enough connections for eight pools; durability is Postgres' own default.
 const settings = [
   'listen_addresses=127.0.0.1',
-  'max_connections=200',
   'shared_buffers=96MB',
   'max_wal_size=512MB',
   'wal_compression=on',
@@ -67,7 +66,12 @@ const settings = [
  * there is none. As root it runs as the user `postgres`. A server left over from a killed Keepsake is ended first. One that
  * ends by itself is started again on the same port, for as long as it takes: after a full disk, until there is room.
  */
-export async function startPostgres(home: string, password: string, told: PostgresEvents = {}): Promise<Postgres> {
+export async function startPostgres(
+  home: string,
+  password: string,
+  told: PostgresEvents = {},
+  connections = 200,
+): Promise<Postgres> {
   const bin = await binaries()
   const as = asUser(home, bin.postgres)
   const dir = path.join(home, 'postgres')
@@ -80,7 +84,7 @@ export async function startPostgres(home: string, password: string, told: Postgr
   checkVersion(data, home)
 
   const port = await freePort()
-  const server = new Supervised({ postgres: bin.postgres, as, dir, data, log, port, home }, told)
+  const server = new Supervised({ postgres: bin.postgres, as, dir, data, log, port, home, connections }, told)
   await server.start()
   return {
     adminUrl: `postgres://postgres:${encodeURIComponent(password)}@127.0.0.1:${port}/postgres`,
@@ -99,6 +103,7 @@ interface Place {
   log: string
   port: number
   home: string
+  connections: number
 }
 
 /** One server that is kept running. */
@@ -169,10 +174,13 @@ class Supervised {
   }
 }
 
-function run({ postgres, as, dir, data, log, port }: Place): ChildProcess {
+function run({ postgres, as, dir, data, log, port, connections }: Place): ChildProcess {
   // The socket's path must stay under 108 bytes, which a home may exceed; nobody connects by it.
   const sockets = process.platform === 'win32' ? [] : [`unix_socket_directories=`]
-  const options = [...settings, ...sockets, `port=${port}`].flatMap(setting => ['-c', setting])
+  const options = [...settings, ...sockets, `port=${port}`, `max_connections=${connections}`].flatMap(setting => [
+    '-c',
+    setting,
+  ])
   // A shell holds the server and ends it in order when our end of its standard input closes, which even kill -9 of us does.
   const script =
     'exec 3<&0 </dev/null; "$@" >>"$0" 2>&1 3<&- & pid=$!; (read -r how <&3; kill -INT $pid) & reader=$!; ' +

@@ -40,12 +40,12 @@ const alive = (pid: number) => {
 
 test('a killed service is started again, and closing leaves no process behind', async () => {
   let changes = 0
-  const fleet = await startProcesses(
-    environments,
-    dir,
-    () => changes++,
-    () => main,
-  )
+  const fleet = await startProcesses({
+    environmentOf: name => environments[name],
+    logs: dir,
+    changed: () => changes++,
+    mainOf: () => main,
+  })
   const before = fleet.state()['rating']
   process.kill(before?.pid ?? 0, 'SIGKILL')
   await until(() => fleet.state()['rating']?.restarts === 1 && fleet.state()['rating']?.pid !== before?.pid, {
@@ -66,10 +66,43 @@ test('a killed service is started again, and closing leaves no process behind', 
   expect(pids.filter(alive)).toEqual([])
 })
 
+test('processes are added and removed while the others go on; callers are told only of those that are ready', async () => {
+  const addresses: Partial<Record<ServiceName, readonly string[]>> = {}
+  const fleet = await startProcesses({
+    replicas: { face: 2 },
+    environmentOf: async (name, number) => {
+      const [grpc = 0, internal = 0] = await freePorts(2)
+      return number === 1
+        ? environments[name]
+        : { KEEPSAKE_GRPC_LISTEN: `127.0.0.1:${grpc}`, KEEPSAKE_INTERNAL_LISTEN: `127.0.0.1:${internal}` }
+    },
+    logs: dir,
+    changed: () => undefined,
+    addressed: (name, list) => (addresses[name] = list),
+    mainOf: () => main,
+  })
+  const faces = () => Object.keys(fleet.state()).filter(name => name.startsWith('face'))
+  expect(faces()).toEqual(['face', 'face-2'])
+  const first = fleet.state()['face']?.pid
+  await Promise.all([fleet.scale('face', 4), fleet.scale('face', 3)])
+  expect(faces()).toEqual(['face', 'face-2', 'face-3'])
+  expect(addresses.face?.length).toBe(3)
+  const last = fleet.state()['face-3']?.pid ?? 0
+  await fleet.scale('face', 1)
+  expect(faces()).toEqual(['face'])
+  expect(addresses.face?.length).toBe(1)
+  expect(fleet.state()['face']?.pid).toBe(first)
+  expect(alive(last)).toBe(false)
+  await fleet.close()
+})
+
 test('kill -9 of the runner ends the services too', async () => {
   const script = `
     const { startProcesses } = await import(${JSON.stringify(new URL('./services.js', import.meta.url).href)})
-    const fleet = await startProcesses(${JSON.stringify(environments)}, ${JSON.stringify(dir)}, () => {}, () => ${JSON.stringify(main)})
+    const fleet = await startProcesses({
+      environmentOf: name => (${JSON.stringify(environments)})[name],
+      logs: ${JSON.stringify(dir)}, changed: () => {}, mainOf: () => ${JSON.stringify(main)},
+    })
     console.log(JSON.stringify(Object.values(fleet.state()).map(each => each.pid)))`
   const runner = spawn(process.execPath, ['--input-type=module', '-e', script], {
     stdio: ['ignore', 'pipe', 'inherit'],
@@ -85,12 +118,12 @@ test('kill -9 of the runner ends the services too', async () => {
 test('a service that does not start is named, and the others are stopped', async () => {
   const broken = path.join(dir, 'broken.mjs')
   writeFileSync(broken, 'process.exit(1)')
-  const starting = startProcesses(
-    environments,
-    dir,
-    () => undefined,
-    name => (name === 'render' ? broken : main),
-  )
+  const starting = startProcesses({
+    environmentOf: name => environments[name],
+    logs: dir,
+    changed: () => undefined,
+    mainOf: name => (name === 'render' ? broken : main),
+  })
   await expect(starting).rejects.toThrow(/The render service does not start: see .*render\.log/)
 })
 

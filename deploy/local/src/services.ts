@@ -17,10 +17,22 @@ export const schemaNames = serviceNames.filter(name => name !== 'gateway')
 
 type Env = Readonly<Record<string, string | undefined>>
 
+/** One process of a service. */
+export interface ProcessState {
+  address: string
+  internalUrl: string
+  pid: number
+  restarts: number
+  /** host:port for people; a gateway's. */
+  http?: string
+}
+
 /** All services of the album while they run. */
 export interface Fleet {
-  /** For run.json: how each service is reached, and its process where it has its own. */
-  state(): Record<string, { address: string; internalUrl: string; pid: number; restarts: number }>
+  /** For run.json: how each process is reached; further ones of a service are called face-2, face-3. */
+  state(): Record<string, ProcessState>
+  /** Adds or removes processes of a service; one that goes drains first. Only where services have processes of their own. */
+  scale(name: ServiceName, count: number): Promise<void>
   /** Drains and stops them. Safe to call twice. */
   close(): Promise<void>
 }
@@ -60,6 +72,7 @@ export async function startInProcess(environments: Record<ServiceName, Env>): Pr
           { address, internalUrl, pid: process.pid, restarts: 0 },
         ]),
       ),
+    scale: () => Promise.reject(new Sentence('All services run in one process: start with --processes or --stack.')),
     close,
   }
 }
@@ -73,27 +86,83 @@ const stableAfterMs = 10_000
 const readyWithinMs = 60_000
 const stopWithinMs = 20_000
 
+/** What `startProcesses` is told. */
+export interface FleetPlan {
+  /** Processes of a service. Default 1 each. */
+  replicas?: Partial<Record<ServiceName, number>>
+  /** The environment of one more process of a service; `number` counts from 1. */
+  environmentOf: (name: ServiceName, number: number) => Env | Promise<Env>
+  /** Folder of the logs. */
+  logs: string
+  /** Called whenever a process began or ended. */
+  changed: () => void
+  /** Called with the gRPC addresses of a service whenever these are others. */
+  addressed?: (name: ServiceName, addresses: readonly string[]) => void
+  mainOf?: (name: ServiceName) => string
+}
+
 /**
- * Starts every service in a process of its own and keeps it running: one that ends by itself is started again.
- * Resolves when all are ready. `changed` is called whenever a process began or ended.
+ * Starts every service in processes of its own and keeps them running: one that ends by itself is started again.
+ * Resolves when all are ready.
  */
-export async function startProcesses(
-  environments: Record<ServiceName, Env>,
-  logs: string,
-  changed: () => void,
-  mainOf: (name: ServiceName) => string = name => path.join(serviceFolder(name), 'dist', 'main.js'),
-): Promise<Fleet> {
-  const children = serviceNames.map(name => new Supervised(name, mainOf(name), environments[name], logs, changed))
+export async function startProcesses(plan: FleetPlan): Promise<Fleet> {
+  const mainOf = plan.mainOf ?? (name => path.join(serviceFolder(name), 'dist', 'main.js'))
+  const processes = new Map<ServiceName, Supervised[]>(serviceNames.map(name => [name, []]))
+  const of = (name: ServiceName) => processes.get(name) ?? []
+  const all = () => [...processes.values()].flat()
+  const addressed = (name: ServiceName) =>
+    plan.addressed?.(
+      name,
+      of(name).map(each => each.state().address),
+    )
+  const add = async (name: ServiceName) => {
+    const number = of(name).length + 1
+    const env = await plan.environmentOf(name, number)
+    const child = new Supervised(number === 1 ? name : `${name}-${number}`, mainOf(name), env, plan.logs, plan.changed)
+    of(name).push(child)
+    return child
+  }
+  const scale = async (name: ServiceName, count: number) => {
+    while (of(name).length < count) {
+      const child = await add(name)
+      try {
+        child.start()
+        await child.ready()
+      } catch (error) {
+        of(name).pop()
+        await child.stop()
+        throw error
+      }
+      addressed(name) // nobody is sent to a process that is not ready
+    }
+    while (of(name).length > Math.max(1, count)) {
+      const child = of(name).pop()
+      addressed(name)
+      await child?.stop()
+    }
+    plan.changed()
+  }
+  let turn: Promise<unknown> = Promise.resolve()
+  let closing = false
   const fleet: Fleet = {
-    state: () => Object.fromEntries(children.map(child => [child.name, child.state()])),
+    state: () => Object.fromEntries(all().map(child => [child.name, child.state()])),
+    scale: (name, count) => {
+      const mine = turn.then(() => (closing ? undefined : scale(name, count)))
+      turn = mine.catch(() => undefined)
+      return mine
+    },
     close: async () => {
-      await children.find(child => child.name === 'gateway')?.stop()
-      await Promise.all(children.map(child => child.stop()))
+      closing = true
+      await turn
+      await Promise.all(of('gateway').map(child => child.stop()))
+      await Promise.all(all().map(child => child.stop()))
     },
   }
   try {
-    for (const child of children) child.start()
-    await Promise.all(children.map(child => child.ready()))
+    for (const name of serviceNames) for (let count = plan.replicas?.[name] ?? 1; count > 0; count--) await add(name)
+    for (const name of serviceNames) addressed(name)
+    for (const child of all()) child.start()
+    await Promise.all(all().map(child => child.ready()))
     return fleet
   } catch (error) {
     await fleet.close()
@@ -108,19 +177,21 @@ class Supervised {
   private stopping = false
 
   constructor(
-    readonly name: ServiceName,
+    readonly name: string,
     private readonly main: string,
     private readonly env: Env,
     private readonly logs: string,
     private readonly changed: () => void,
   ) {}
 
-  state() {
+  state(): ProcessState {
+    const http = this.env['KEEPSAKE_HTTP_LISTEN']
     return {
       address: this.env['KEEPSAKE_GRPC_LISTEN'] ?? '',
       internalUrl: `http://${this.env['KEEPSAKE_INTERNAL_LISTEN'] ?? ''}`,
       pid: this.child?.pid ?? 0,
       restarts: this.restarts,
+      ...(http !== undefined && { http }),
     }
   }
 
