@@ -38,6 +38,9 @@ const said = {
 const secrets: string[] = []
 
 const faces = sharedData('deepface')
+// The stack keeps its databases elsewhere, and Kafka's dead letters have a suite of their own in libs/events.
+const isOneMachine = process.env['KEEPSAKE_TARGET'] !== 'stack'
+const { test: onOneMachine } = skipUnless(isOneMachine, 'the poison is put into the database of one machine')
 const { test: withFaces } = skipUnless(faces, '../shared/data/deepface is missing')
 
 interface Line {
@@ -64,13 +67,13 @@ describe('what a run tells of itself', () => {
     family = (await api.get<{ items: Family[] }>('/v1/families')).items[0]?.id ?? ''
     base = `/v1/families/${family}`
     await liveFamilyLife()
-    await poison()
+    if (isOneMachine) await poison()
     shown = await scrape()
     await album.stop()
     texts = new Map()
     for (const file of await readdir(album.home, { recursive: true }))
       if (/\.log(\.\d)?$/.test(file)) texts.set(file, await readFile(path.join(album.home, file), 'utf8'))
-  }, 300_000)
+  })
   afterAll(() => album?.remove())
 
   test('no log holds a name, an address, a caption, a comment, a file name or a secret', () => {
@@ -95,22 +98,13 @@ describe('what a run tells of itself', () => {
   })
 
   test('every line of a service is JSON with its time, level and service; work for a family names it and its trace', () => {
-    const lines = [...texts]
-      .filter(([file]) => file.startsWith('logs'))
-      .flatMap(([, text]) => text.trim().split('\n'))
-      .map(line => JSON.parse(line) as Line & { time: string })
+    const lines = serviceLines()
     for (const line of lines) {
       expect(Date.parse(line.time), JSON.stringify(line)).not.toBeNaN()
       expect(line.level).toMatch(/^(trace|debug|info|warn|error|fatal)$/)
       expect(line.service).toMatch(/^[\w.]+$/)
     }
     expect(new Set(lines.map(line => line.service)).size).toBeGreaterThanOrEqual(8)
-    const dead = lines.filter(line => line.msg === 'an event was given up')
-    expect(dead.length).toBeGreaterThanOrEqual(1)
-    for (const line of dead) {
-      expect(line.family_id).toBe(family)
-      expect(line.trace_id).toBe(poisoned)
-    }
     // A refusal is logged by the service and by the gateway, in one trace and for the family of the person who asked.
     const refused = lines.filter(line => line.reason === 'MEDIA_NOT_FOUND')
     expect(refused.map(line => line.service).sort()).toEqual(['album', 'gateway'])
@@ -147,7 +141,6 @@ describe('what a run tells of itself', () => {
     expect(value('family_sign_ins_total{outcome="refused"}')).toBe(2)
     expect(value('ingest_work_seconds_count{kind="photo",outcome="failed"}')).toBe(1)
     expect(value('render_film_seconds_count{outcome="ready"}')).toBe(1)
-    expect(value('events_dead_letters{group="album"}')).toBe(1)
     expect(value('gateway_upload_bytes_total')).toBeGreaterThan(100_000)
     expect(
       value(
@@ -156,10 +149,28 @@ describe('what a run tells of itself', () => {
     ).toBe(2)
   })
 
+  onOneMachine('an event that nobody can read is a dead letter, in the trace and family of who published it', () => {
+    expect([...shown.values()].join('\n')).toMatch(/^events_dead_letters\{group="album"\} 1$/m)
+    const dead = serviceLines().filter(line => line.msg === 'an event was given up')
+    expect(dead.length).toBeGreaterThanOrEqual(1)
+    for (const line of dead) {
+      expect(line.family_id).toBe(family)
+      expect(line.trace_id).toBe(poisoned)
+    }
+  })
+
   withFaces('a person was named in this run', async () => {
     expect(named).toBe(true)
   })
   let named = false
+
+  /** Every line of the services' own logs. */
+  function serviceLines(): (Line & { time: string })[] {
+    return [...texts]
+      .filter(([file]) => file.startsWith('logs'))
+      .flatMap(([, text]) => text.trim().split('\n'))
+      .map(line => JSON.parse(line) as Line & { time: string })
+  }
 
   /** The main actions of a family, and what goes wrong in them. */
   async function liveFamilyLife(): Promise<void> {
