@@ -3,6 +3,7 @@ import { fork } from 'node:child_process'
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
+import { childEnv, givesMemoryBack } from '@keepsake/media/child-env'
 import { pictureKey, type ChildMessage, type FilmJob } from './film-job.js'
 import type { Picture, Storyboard } from './storyboard.js'
 
@@ -63,6 +64,7 @@ async function runChild(job: FilmJob, request: FilmRequest): Promise<FinishedFil
   const child = fork(new URL('./film-child.js', import.meta.url), {
     serialization: 'json',
     execArgv: [`--max-old-space-size=${HEAP_MIB}`],
+    env: { ...childEnv(), ...givesMemoryBack },
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
   })
   const handled: Promise<void>[] = []
