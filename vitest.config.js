@@ -9,12 +9,12 @@ const suites = {
   medium: ['**/dist/**/*.{medium,contract}.test.js'],
   e2e: ['**/dist/**/*.e2e.test.js'],
   data: ['**/dist/**/*.data.test.js'],
-  faults: ['**/dist/**/*.faults.test.js', 'deploy/faults/dist/**/*.test.js'],
+  faults: ['**/dist/**/*.faults.test.js'],
   // On real Kafka and MinIO: what needs them, and what a whole Keepsake does on them (deploy/test.mjs names what is left out).
   stack: ['**/dist/**/*.stack.test.js'],
   'stack-e2e': ['**/dist/**/*.e2e.test.js'],
 }
-const others = ['**/*.{medium,contract,e2e,data,faults,stack}.test.js', 'deploy/faults/dist/**']
+const others = ['**/*.{medium,contract,e2e,data,faults,stack}.test.js']
 const suite = process.env.KEEPSAKE_SUITE
 const onStack = suite?.startsWith('stack') === true
 const globalSetup = ['libs/testing/dist/global-setup.js', ...(onStack ? ['deploy/stack/dist/global-setup.js'] : [])]
@@ -26,11 +26,7 @@ const slow = alone || suite?.endsWith('e2e') === true
 export default defineConfig({
   test: {
     include: suite ? suites[suite] : suites.unit,
-    exclude: [
-      '**/node_modules/**',
-      ...(suite === 'unit' ? others : []),
-      ...(suite?.endsWith('e2e') || suite === 'medium' ? ['deploy/faults/dist/**'] : []),
-    ],
+    exclude: ['**/node_modules/**', ...(suite === 'unit' ? others : [])],
     globalSetup: globalSetup.filter(file => existsSync(new URL(file, import.meta.url))),
     env: suite === 'stack-e2e' ? { KEEPSAKE_TARGET: 'stack' } : {},
     setupFiles: existsSync(new URL('libs/telemetry/dist/logger.js', import.meta.url)) ? ['vitest.setup.js'] : [],

@@ -408,8 +408,10 @@ export class KafkaConsumer implements Consumer {
     for (const { event, stranger, next } of disturbed(events, this.#tuning.disturb)) {
       const at = { txid: event.txid, position: event.position }
       const finish = this.#finisher(reader, reader.mark.add({ next, at }))
-      if (this.#tuning.commitBeforeEffect) finish()
-      this.#intake.add(reader.scope, stranger ? refusing(subscription) : subscription, event, finish)
+      const { commitBeforeEffect } = this.#tuning
+      if (commitBeforeEffect) finish()
+      const done = commitBeforeEffect ? () => undefined : finish
+      this.#intake.add(reader.scope, stranger ? refusing(subscription) : subscription, event, done)
     }
   }
 

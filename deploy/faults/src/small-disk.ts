@@ -1,0 +1,45 @@
+import { spawnSync } from 'node:child_process'
+import { mkdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
+
+/** A small file system in memory under a server's data, which can be filled to the last byte. Root only. */
+export class SmallDisk {
+  private readonly unmount = () => void spawnSync('umount', ['-l', this.dir])
+
+  private constructor(readonly dir: string) {
+    process.on('exit', this.unmount)
+  }
+
+  /** Undefined where this machine does not let us mount. */
+  static mount(dir: string, mebibytes: number): SmallDisk | undefined {
+    mkdirSync(dir, { recursive: true })
+    const done = spawnSync('mount', ['-t', 'tmpfs', '-o', `size=${mebibytes}m,mode=0755`, 'tmpfs', dir])
+    return done.status === 0 ? new SmallDisk(dir) : undefined
+  }
+
+  private get balloon(): string {
+    return path.join(this.dir, 'balloon')
+  }
+
+  /** Leaves nothing free. */
+  fill(): void {
+    const { bavail, bsize } = statfsSync(this.dir)
+    spawnSync('fallocate', ['-l', String(bavail * bsize), this.balloon])
+    try {
+      writeFileSync(`${this.balloon}-rest`, Buffer.alloc(1 << 20))
+    } catch {
+      // Full: that is what was wanted.
+    }
+  }
+
+  /** Gives back what `fill` took. */
+  empty(): void {
+    rmSync(this.balloon, { force: true })
+    rmSync(`${this.balloon}-rest`, { force: true })
+  }
+
+  close(): void {
+    process.removeListener('exit', this.unmount)
+    this.unmount()
+  }
+}
