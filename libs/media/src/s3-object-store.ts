@@ -566,11 +566,19 @@ export class S3ObjectStore implements ObjectStore {
     // A part that ends early stands in the middle then, where none may be small: only a large one is sent before it is whole.
     if (announced < directBytes) return undefined
     const upload = await this.#assembly(key, partOf.target, options)
-    const { size, sha256, etag } = await this.#client.putStream(this.#name(partOf.target), body, {
+    const sent = this.#client.putStream(this.#name(partOf.target), body, {
       ...limitsOf(options),
       announced,
       headers: {},
       query: `partNumber=${partOf.number}&uploadId=${encodeURIComponent(upload)}`,
+    })
+    const { size, sha256, etag } = await sent.catch(async (error: unknown) => {
+      if (!(error instanceof S3Refusal) || error.code !== 'NoSuchUpload') throw error
+      // The store has given it up (it was left alone for too long): the next try begins another one.
+      this.#assemblies.delete(partOf.target)
+      const place = this.#name(assemblyOf(key))
+      await this.#client.attempt(() => this.#client.removeObject(this.#address.bucket, place))
+      throw mediaError('STORAGE_FAILED', { cause: error })
     })
     const note = `${partOf.number} ${etag} ${announced} ${size} ${upload}`
     await this.#putNote(key, { 'x-amz-meta-part': note }, options.signal)

@@ -191,13 +191,28 @@ async function compose(deps: Deps, familyId: string, upload: UploadRow, signal: 
       select key, size from ingest.upload_parts where family_id = ${familyId} and upload_id = ${upload.id} order by position`),
   )
   const contentType = 'application/octet-stream'
-  const stored = await deps.objects.compose(parts, key, {
-    contentType,
-    signal,
-    ...(upload.sha256 !== null && upload.position === upload.size ? { sha256: upload.sha256 } : {}),
+  const hash = upload.sha256 !== null && upload.position === upload.size ? { sha256: upload.sha256 } : {}
+  const stored = await deps.objects.compose(parts, key, { contentType, signal, ...hash }).catch((error: unknown) => {
+    const lost = KeepsakeError.is(error) && error.reason === 'OBJECT_NOT_FOUND'
+    return lost ? startAgain(deps, familyId, upload) : Promise.reject(error as Error)
   })
   if (stored.size !== upload.size) throw refuse('UPLOAD_INCOMPLETE', { offset: String(stored.size) })
   return { key, ...stored }
+}
+
+/** The store has lost parts of an upload (it gives unfinished ones up after some days): the client is sent back to the beginning. */
+async function startAgain(deps: Deps, familyId: string, { id, position }: UploadRow): Promise<never> {
+  const again = await deps.db.family(familyId, async tx => {
+    const reset = await tx.changed(sql`
+      update ingest.uploads set position = 0, sha256 = null
+      where family_id = ${familyId} and id = ${id} and state = 'open' and position = ${position} and lease is null`)
+    if (reset > 0) {
+      await tx.changed(sql`delete from ingest.upload_parts where family_id = ${familyId} and upload_id = ${id}`)
+    }
+    return reset > 0
+  })
+  if (again) await dropBytes(deps, familyId, id)
+  throw refuse('UPLOAD_OFFSET_MISMATCH', { offset: '0' })
 }
 
 /**

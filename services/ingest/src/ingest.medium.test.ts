@@ -207,6 +207,21 @@ describe('a hash that the writer took as the bytes passed', () => {
     expect(await h.upload(bytes)).toMatchObject({ mediaId, duplicate: true })
   })
 
+  test('or not: an upload whose parts the store has lost begins again', async () => {
+    const bytes = await picture(67)
+    const call = h.call()
+    const { id } = await createUpload(h.context, uploadRequest(bytes.length), call)
+    await writePart(h, id, bytes)
+    await h.objects.removePrefix(`families/${h.familyId}/uploads/${id}/`)
+    await expect(finishUpload(h.context, id, call)).rejects.toMatchObject({
+      reason: 'UPLOAD_OFFSET_MISMATCH',
+      details: { offset: '0' },
+    })
+    expect(await getUpload(h.context, id, call)).toMatchObject({ state: 'open', offset: 0 })
+    await writePart(h, id, bytes)
+    expect(await finishUpload(h.context, id, call)).toMatchObject({ mediaId: id, duplicate: false })
+  })
+
   test('is forgotten when a later writer did not see all', async () => {
     const bytes = await picture(64)
     const call = h.call()
