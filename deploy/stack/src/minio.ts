@@ -37,6 +37,8 @@ export function minioRecipe({ cache, port, data, log, accessKey, secretKey, buck
         MINIO_ROOT_PASSWORD: secretKey,
         MINIO_BROWSER: 'off',
         MINIO_UPDATE: 'off',
+        // Unfinished multipart uploads are uploads that somebody may resume after days: see libs/media/README.md.
+        MINIO_API_STALE_UPLOADS_EXPIRY: '1440h',
         // Without it MinIO takes half of the machine's memory for its buffers as soon as it is busy.
         GOMEMLIMIT: '512MiB',
       },
