@@ -15,6 +15,7 @@ import type { FaceTools } from './events.js'
 import { onFamilyChanged, onMediaRemoved } from './forget.js'
 import { samplingStep } from './observe.js'
 import { facesResync } from './resync.js'
+import { eraseFaces, turn } from './erase-faces.js'
 import { FaceRpc } from './rpc.js'
 import { startFace } from './service.js'
 import { drawFaces, StubModels, type DrawnFace } from './testing/stub-models.js'
@@ -282,6 +283,56 @@ describe('consent', () => {
     await ingested(mediaId(1))
     await sweepCrops(db, store)
     expect(await stored()).toEqual({ rows: 0, objects: 0 })
+  })
+})
+
+describe('a face alone', () => {
+  const parent = () =>
+    callAs(
+      { kind: 'member', accountId: 'a', familyId: FAMILY, memberId: mediaId(900), role: 'parent', groupIds: [] },
+      { deadlineMs: 600_000 },
+    )
+  const published = async (topic: string) =>
+    (await database.rows<{ n: number }>(`select count(*)::int as n from events.outbox where topic = $1`, [topic]))[0]?.n
+
+  test('is erased with its crop, is not found again, and is reported when the crop is gone', async () => {
+    const { photo, ingested, tools, catalogue } = bench()
+    await photo(mediaId(1), drawFaces(800, 600, TWO))
+    await ingested(mediaId(1))
+    const [gone, stays] = (await facesOf(mediaId(1)))?.faces ?? []
+    const before = await published('erasure.reported')
+    await eraseFaces(db, tools.peers, parent(), [gone?.id ?? ''])
+    expect(await published('erasure.reported')).toBe(before)
+    await sweepCrops(db, store)
+    expect(await published('erasure.reported')).toBe((before ?? 0) + 1)
+    expect((await facesOf(mediaId(1)))?.faces.map(face => face.id)).toEqual([stays?.id])
+    expect((await cropKeys(mediaId(1))).length).toBe(1)
+    // The item is looked at anew.
+    catalogue.set(mediaId(1), { ...(catalogue.get(mediaId(1)) as Media), version: 2 })
+    await ingested(mediaId(1), 2)
+    await sweepCrops(db, store)
+    const now = (await facesOf(mediaId(1)))?.faces ?? []
+    expect(now.map(face => face.id)).toEqual([stays?.id])
+    expect((await cropKeys(mediaId(1))).length).toBe(1)
+  })
+
+  test('is unknown to relatives and to other families', async () => {
+    const { tools } = bench()
+    await expect(eraseFaces(db, tools.peers, parent(), [mediaId(5)])).rejects.toMatchObject({
+      reason: 'FACE_NOT_FOUND',
+    })
+    await expect(eraseFaces(db, tools.peers, service, [mediaId(5)])).rejects.toThrow()
+  })
+
+  test('turns with its picture', () => {
+    const box = [0.1, 0.2, 0.3, 0.4] as const
+    const full = [90, 90, 90, 90].reduce<readonly [number, number, number, number]>(
+      (b, degrees) => turn(b, degrees),
+      box,
+    )
+    for (const [i, value] of box.entries()) expect(full[i]).toBeCloseTo(value, 9)
+    expect(turn(box, 180)).toEqual(turn(turn(box, 90), 90).map(value => expect.closeTo(value, 9) as number))
+    expect(turn([0, 0, 0.2, 0.1], 90)).toEqual([0.9, 0, 0.1, 0.2]) // the left upper corner comes to the right
   })
 })
 

@@ -7,9 +7,11 @@ import {
   type Client,
   type RunningService,
 } from '@keepsake/rpc'
-import { testDatabase, type TestDatabase } from '@keepsake/testing'
+import { ErasureOverdue, reportErasure } from '@keepsake/events'
+import { testDatabase, until, type TestDatabase } from '@keepsake/testing'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { attemptLimits } from './attempts.js'
+import { askOverdue } from './erasures.js'
 import { startFamily } from './service.js'
 
 const keys = generateIdentityKeys(['family', 'gateway', 'operator', 'album'])
@@ -291,6 +293,53 @@ describe('a family', () => {
     )
     expect(row?.text).not.toContain('Sato')
     expect(row?.text).not.toContain('Hana')
+  })
+})
+
+describe('receipts of erasures', () => {
+  const report = (familyId: string, erasureId: string, kind: 'consent', owner: string) =>
+    database.db('family').family(familyId, tx => reportErasure(tx, erasureId, kind, owner, { rows: 2, objects: 1 }))
+  const open = { cursor: '', limit: 10 }
+
+  test('a withdrawal of consent is complete when every owner has reported, in whatever order, once each', async () => {
+    const who = await person()
+    const familyId = await found(who)
+    const me = await as(who, familyId)
+    await family.updateFamily({ faceRecognitionConsent: true, consentTextVersion: '1' }, me)
+    const { erasureId = '' } = await family.updateFamily({ faceRecognitionConsent: false }, me)
+    const receipt = async () => (await family.getErasure({ id: erasureId }, me)).erasure
+    expect(await receipt()).toMatchObject({ kind: 'consent', completedAt: undefined })
+    for (const owner of ['rating', 'face', 'album']) await report(familyId, erasureId, 'consent', owner)
+    await until(async () => (await receipt())?.owners.filter(owner => owner.doneAt !== undefined).length === 4, {
+      deadlineMs: 20_000,
+    })
+    expect((await receipt())?.completedAt).toBeUndefined()
+    // Cluster is late: it is asked again, alone.
+    expect(await askOverdue(database.db('family'), 0)).toBeGreaterThanOrEqual(1)
+    const asked = await database.rows<{ payload: Buffer }>(
+      `select payload from events.outbox where topic = 'erasure.overdue' and family_id = $1`,
+      [familyId],
+    )
+    expect(ErasureOverdue.codec.decode(asked[0]?.payload ?? Buffer.alloc(0)).owners).toEqual(['cluster'])
+    await report(familyId, erasureId, 'consent', 'cluster')
+    await until(async () => (await receipt())?.completedAt !== undefined, { deadlineMs: 20_000 })
+    expect((await receipt())?.owners.find(owner => owner.name === 'face')).toMatchObject({ rows: 2, objects: 1 })
+    expect(await askOverdue(database.db('family'), 0)).toBe(0)
+    expect((await family.listErasures(open, me)).erasures.map(each => each.id)).toEqual([erasureId])
+  })
+
+  test('are for parents; whoever removed the family reads hers as an account', async () => {
+    const who = await person()
+    const familyId = await found(who)
+    const guest = await join(who, familyId)
+    await expect(family.listErasures(open, await as(guest, familyId))).rejects.toMatchObject({
+      reason: 'PARENT_REQUIRED',
+    })
+    const { erasureId } = await family.deleteFamily({}, await as(who, familyId))
+    expect((await family.getErasure({ id: erasureId }, await as(who))).erasure).toMatchObject({ kind: 'family' })
+    await expect(family.getErasure({ id: erasureId }, await as(guest))).rejects.toMatchObject({
+      reason: 'ERASURE_NOT_FOUND',
+    })
   })
 })
 
