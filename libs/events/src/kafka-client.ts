@@ -1,4 +1,4 @@
-import kafkajs, { type Kafka, type Message, type Producer, type TopicMessages } from 'kafkajs'
+import kafkajs, { type Kafka, type Message, type Producer, type RecordMetadata, type TopicMessages } from 'kafkajs'
 import type { logger } from '@keepsake/telemetry'
 import { kafkaLog } from './kafka-logging.js'
 import { KafkaNames } from './kafka-names.js'
@@ -55,6 +55,19 @@ export function saying(error: unknown): { reason: string } | { err: unknown } {
 }
 
 /**
+ * Partitions that were written to and not acknowledged. kafkajs 2.2.4 takes a batch for sent when every broker that it asked has answered: where a partition's
+ * leader moves, in the middle of a batch, to a broker that has answered for its own partitions already, nobody is asked for the one that moved.
+ */
+export function unacknowledged(
+  sent: readonly TopicMessages[],
+  answers: readonly Pick<RecordMetadata, 'topicName' | 'partition' | 'errorCode'>[],
+): string[] {
+  const acknowledged = new Set(answers.filter(a => a.errorCode === 0).map(a => `${a.topicName}/${a.partition}`))
+  const wanted = sent.flatMap(({ topic, messages }) => messages.map(message => `${topic}/${message.partition}`))
+  return [...new Set(wanted)].filter(each => !acknowledged.has(each))
+}
+
+/**
  * Writes to Kafka: acknowledged by all in-sync replicas, each batch once within the life of a producer. What failed leaves the producer in
  * doubt, so the next call begins with a new one; the caller sends again, which may send twice.
  */
@@ -87,7 +100,9 @@ export class KafkaSender {
     const opening = this.#producer
     try {
       const producer = await opening
-      await producer.sendBatch({ acks: -1, timeout: 10_000, topicMessages: [...topicMessages] })
+      const answers = await producer.sendBatch({ acks: -1, timeout: 10_000, topicMessages: [...topicMessages] })
+      const missing = unacknowledged(topicMessages, answers)
+      if (missing.length > 0) throw new Error(`Kafka acknowledged nothing for ${missing.join(', ')}`)
     } catch (error) {
       if (this.#producer === opening) this.#producer = undefined
       void opening.then(producer => producer.disconnect()).catch(() => undefined)
