@@ -18,11 +18,14 @@ const file = (day: string): Item => ({ takenAt: `${day}T10:00:00+00:00`, takenAt
 
 test('the period is that of the pictures with a date of their own', async () => {
   const copied = Array.from({ length: 150 }, () => file('2026-11-22'))
-  const album = albumOf([file('1980-01-01'), exif('2024-03-02'), exif('2024-05-09'), ...copied, {}])
+  const dated = Array.from({ length: 9 }, (_, i) => exif(`2024-04-0${i + 1}`))
+  const album = albumOf([file('1980-01-01'), exif('2024-03-02'), ...dated, exif('2024-05-09'), ...copied, {}])
   expect(await coveredPeriod(album, 'f')).toEqual({ from: '2024-03-02', to: '2024-05-09' })
 })
 
-test('where only files are dated, theirs is the period; without any date there is none', async () => {
+test('where too few for a movie have a date of their own, those of files count too; without any date there is no period', async () => {
+  const few = albumOf([file('2023-01-01'), exif('2024-03-02'), file('2026-11-22')])
+  expect(await coveredPeriod(few, 'f')).toEqual({ from: '2023-01-01', to: '2026-11-22' })
   const album = albumOf([file('2024-03-02'), file('2026-11-22')])
   expect(await coveredPeriod(album, 'f')).toEqual({ from: '2024-03-02', to: '2026-11-22' })
   expect(await coveredPeriod(albumOf([{}]), 'f')).toBeUndefined()

@@ -49,12 +49,15 @@ export async function makeMovie(
   }
 }
 
+/** A movie needs so many items. */
+const leastItems = 10
 /** Items that one end of the album is looked through by: more than lie within the offsets of one day's time zones in practice. */
 const lookAt = 100
 
 /**
  * The first and last day (yyyy-mm-dd, local to each picture) of what the family sees. An item dated by its file alone stretches nothing: the day
- * of a copy is no day of theirs; only where nothing else has a date do such days count. Undefined without dated items.
+ * of a copy is no day of theirs; only where fewer items than a movie needs have a date of their own do such days count too. Undefined without
+ * dated items.
  */
 export async function coveredPeriod(
   api: Pick<Api, 'list'>,
@@ -62,6 +65,7 @@ export async function coveredPeriod(
 ): Promise<{ from: string; to: string } | undefined> {
   const days: string[] = []
   const fileDays: string[] = []
+  let enough = true
   for (const order of ['oldest', 'newest']) {
     // The order is that of instants; so many items from each end hold the first and the last local day, whatever the offsets.
     const path = `/v1/families/${familyId}/media?state=ready&order=${order}&limit=${lookAt}`
@@ -76,9 +80,9 @@ export async function coveredPeriod(
         if (++seen === lookAt) break
       }
     }
-    if (seen === 0) break // no date but those of files: the other end has no other either
+    enough &&= seen >= leastItems
   }
-  const counted = (days.length > 0 ? days : fileDays).sort()
+  const counted = (enough ? days : [...days, ...fileDays]).sort()
   const [from, to] = [counted[0], counted.at(-1)]
   return from && to ? { from, to } : undefined
 }
