@@ -1,3 +1,4 @@
+import { pathToFileURL } from 'node:url'
 import path from 'node:path'
 import { identityEnv, type IdentityKeys } from '@keepsake/rpc'
 import { serviceNames, type ServiceName } from './services.js'
@@ -46,7 +47,11 @@ export function environmentOf(wiring: Wiring, name: ServiceName, place: Place): 
       ...(wiring.tls && { KEEPSAKE_TLS_CERT: wiring.tls.cert, KEEPSAKE_TLS_KEY: wiring.tls.key }),
     },
     // The operator of a family's own machine may set its plan; elsewhere it takes an order.
-    family: { KEEPSAKE_PLAN_SETTABLE: 'true' },
+    // It destroys the keys of backups when something is erased; nobody else needs them.
+    family: {
+      KEEPSAKE_PLAN_SETTABLE: 'true',
+      KEEPSAKE_KEYS: pathToFileURL(path.join(wiring.home, 'keys')).href,
+    },
   }
   return {
     ...wiring.inherited,
