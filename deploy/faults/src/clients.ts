@@ -56,8 +56,13 @@ export class Household {
     return this.#items
   }
 
-  /** Does what was planned, in the order of time, until all is acknowledged or `end` is reached. */
-  async act(actions: readonly Action[], began: number, end: number, told: (outcome: Outcome) => void): Promise<void> {
+  /** Does what was planned, in the order of time, until all is acknowledged or `end` (epoch ms, asked again and again) has passed. */
+  async act(
+    actions: readonly Action[],
+    began: number,
+    end: () => number,
+    told: (outcome: Outcome) => void,
+  ): Promise<void> {
     const uploads = actions.filter(action => action.do === 'upload')
     const others = actions.filter(action => action.do !== 'upload')
     const uploaded = new Map(uploads.map(action => [action.item, resolvers<string | undefined>()]))
@@ -161,7 +166,7 @@ class Attempt {
   constructor(
     private readonly home: Household,
     private readonly action: Action,
-    private readonly end: number,
+    private readonly end: () => number,
   ) {
     this.gateway = action.gateway
   }
@@ -257,7 +262,7 @@ class Attempt {
   /** Whether it is worth another try, after a pause. What arrives in the album a little later is not there yet (404). */
   private async goOn({ status, text }: Answer): Promise<boolean> {
     this.refusal = `${status} ${text.slice(0, 200)}`
-    if (Date.now() > this.end) return false
+    if (Date.now() > this.end()) return false
     if (status === 401) await this.home.signIn(this.gateway)
     else if (status >= 400 && status < 500 && ![404, 408, 409, 423, 425, 429].includes(status)) return false
     await sleep(150 + Math.random() * 250)

@@ -93,12 +93,12 @@ async function runOnce(
     const faults: FaultOutcome[] = []
     const poison = new Set<string>()
     const began = Date.now()
-    const lastMs = Math.max(0, ...plan.faults.map(fault => fault.atMs + fault.forMs), ...plan.actions.map(a => a.atMs))
+    let end = Infinity
     const clients = homes.map(home =>
       home.act(
         plan.actions.filter(action => action.family === home.index),
         began,
-        began + lastMs + afterwardsMs,
+        () => end,
         outcome => outcomes.push(outcome),
       ),
     )
@@ -115,6 +115,7 @@ async function runOnce(
     await trouble
     await fleet.calm()
     tell(`${name}: everything is well again`)
+    end = Math.max(Date.now(), began + plan.windowMs) + afterwardsMs
     await Promise.all(clients)
     const refused = outcomes.filter(outcome => !outcome.acknowledged).length
     tell(`${name}: ${outcomes.length} calls ended${refused === 0 ? '' : `, ${refused} without an acknowledgement`}`)

@@ -27,3 +27,14 @@ test.each([
   ['it began with "Hana', 'it began with "…"'],
   ["the worker doesn't answer", "the worker doesn't answer"],
 ])('%s is kept as %s', (message, kept) => expect(withoutQuotes(message)).toBe(kept))
+
+test('what says something about a machine, not about the event, is tried again', () => {
+  const hopeless = (code: KeepsakeError['code']) =>
+    failureOf(new KeepsakeError({ code, reason: 'R', message: 'A sentence.', retryable: false })).hopeless
+  expect(['INTERNAL', 'CANCELLED', 'UNAUTHENTICATED'].map(code => hopeless(code as KeepsakeError['code']))).toEqual([
+    false,
+    false,
+    false,
+  ])
+  expect(hopeless('NOT_FOUND')).toBe(true)
+})

@@ -13,9 +13,12 @@ export interface Cause {
   message: string
 }
 
+const passing: ReadonlySet<string> = new Set(['INTERNAL', 'CANCELLED', 'UNAUTHENTICATED'])
+
 /**
- * What a handler threw, judged. Hopeless: bytes that cannot be read, and errors that say themselves that they are not retryable. INTERNAL
- * and CANCELLED say nothing about the future (a bug elsewhere, a drain), so they are tried again like any unknown error.
+ * What a handler threw, judged. Hopeless: bytes that cannot be read, and errors that say themselves that they are not retryable. INTERNAL, CANCELLED
+ * and UNAUTHENTICATED say nothing about the event (a bug elsewhere, a drain, a peer whose clock is wrong or whose keys are not there yet), so they are tried
+ * again like any unknown error.
  */
 export function failureOf(error: unknown): { hopeless: boolean; cause: Cause } {
   if (error instanceof UndecodableError)
@@ -23,7 +26,7 @@ export function failureOf(error: unknown): { hopeless: boolean; cause: Cause } {
   if (KeepsakeError.is(error)) {
     const { code, reason, message } = error
     return {
-      hopeless: !error.retryable && code !== 'INTERNAL' && code !== 'CANCELLED',
+      hopeless: !error.retryable && !passing.has(code),
       cause: { code, reason, message: withoutQuotes(message) },
     }
   }
