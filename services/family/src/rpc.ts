@@ -49,6 +49,7 @@ import { getErasure, getErasureOf, listErasures } from './erasures.js'
 import { once } from './idempotency.js'
 import { acceptInvitation, createInvitation } from './invitations.js'
 import { deleteMember, listMembers, updateMember } from './members.js'
+import { signIns } from './metrics.js'
 import { passwordMatches } from './secrets.js'
 import { closeSession, openSession, refreshSession } from './sessions.js'
 import { Settings } from './settings.js'
@@ -86,8 +87,10 @@ export class FamilyRpc implements RpcHandlers<typeof FamilyServiceService> {
     })
     const right = await passwordMatches(known?.passwordHash, r.password)
     if (known === undefined || !right) {
+      signIns.add(1, { outcome: 'refused' })
       throw errors.wrongCredentials()
     }
+    signIns.add(1, { outcome: 'signed_in' })
     return this.db.unscoped(call, async tx => {
       await forgetAttempts(tx, email, r.remoteAddress, now)
       const account = { id: known.accountId, email: known.email, name: known.name }
