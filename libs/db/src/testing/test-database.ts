@@ -94,7 +94,10 @@ export async function testDatabase(schemas: readonly TestSchema[] = []): Promise
       return known
     },
     rows: async <R>(text: string, values: unknown[] = []) => {
-      looking ??= new pg.Pool({ connectionString: at(name), application_name: 'test', max: 1 }).on('error', () => undefined)
+      looking ??= new pg.Pool({ connectionString: at(name), application_name: 'test', max: 1 }).on(
+        'error',
+        () => undefined,
+      )
       return (await looking.query(text, values)).rows as R[]
     },
     close: async () => {
