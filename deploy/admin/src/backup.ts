@@ -259,7 +259,8 @@ async function factsOf(moment: Snapshot, eventsElsewhere: boolean): Promise<Fact
   )
   const unsettled = await moment.ask<{ family_id: string }>(`
     select distinct family_id from events.outbox o
-    where not exists (select 1 from events.cursors c where c.topic = o.topic and c.partition = o.partition)
+    where (not exists (select 1 from events.cursors c where c.topic = o.topic and c.partition = o.partition)
+        and exists (select 1 from events.cursors c where c.topic = o.topic)) -- else nobody listens to the topic
       or exists (select 1 from events.cursors c
         where c.topic = o.topic and c.partition = o.partition and (c.txid, c.position) < (o.txid, o.position))
     union select family_id from events.parked
