@@ -9,6 +9,9 @@ const atOnce = 6
 /** A request that gets no answer for so long is given up and sent again, ms. */
 const patienceMs = 20_000
 
+/** The first items of the material; encoding more of them would prove nothing more. */
+const filmed = { from: '2024-01-01', to: '2024-01-31' }
+
 /** What was answered; a status of 0 means that nothing was. */
 interface Answer {
   status: number
@@ -189,11 +192,7 @@ class Attempt {
           ? ['PUT', `${item}/favourite`, {}]
           : action.do === 'correct'
             ? ['PATCH', item, { description: action.description }]
-            : [
-                'POST',
-                `${home.base}/movies`,
-                { kind: 'one-second', period: { from: '2024-01-01', to: '2026-12-31' }, title: action.id },
-              ]
+            : ['POST', `${home.base}/movies`, { kind: 'one-second', period: filmed, length: 'short', title: action.id }]
     const once = () => this.answered(method, path, { body, headers: { 'idempotency-key': action.id } })
     const first = await once()
     if (first === undefined) return undefined

@@ -137,7 +137,7 @@ export const invariants: Readonly<Record<string, (run: Case) => string[]>> = {
   },
 
   'no object is an orphan': ({ stores }) => {
-    const expected = new Set(expectedObjects(stores))
+    const expected = new Set([...expectedObjects(stores), ...stores.segments.map(segmentOf)])
     // An upload that was begun and not ended keeps its parts until it runs out.
     const open = new Set(stores.uploads.filter(upload => upload.state === 'open').map(upload => upload.id))
     const ofOpen = (key: string) => open.has(/^families\/[^/]+\/(?:uploads|media)\/([^/]+)\//.exec(key)?.[1] ?? '')
@@ -262,12 +262,15 @@ function itemOf({ plan, outcomes }: Case, family: number, item: number): string 
   return outcomes.find(outcome => outcome.action === upload?.id)?.id
 }
 
-/** Every key that a row speaks of. */
+/** An encoded stretch of film is kept for the next film if it can be: its row comes first, and its bytes are looked for before they are used. */
+const segmentOf = ({ familyId, hash }: Evidence['segments'][number]) =>
+  `families/${familyId}/movies/segments/${hash}.mp4`
+
+/** Every key that a row promises. */
 function expectedObjects(stores: Evidence): string[] {
   return [
     ...stores.media.flatMap(item => item.keys),
     ...stores.faces.map(face => face.cropKey),
-    ...stores.segments.map(each => `families/${each.familyId}/movies/segments/${each.hash}.mp4`),
     ...stores.films
       .filter(film => film.film !== null)
       .flatMap(film =>

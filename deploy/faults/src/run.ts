@@ -164,19 +164,23 @@ async function settle(fleet: Fleet, tell: (line: string) => void, name: string, 
   const end = Date.now() + settleMs
   let before = ''
   let moved = Date.now()
+  let told = Date.now()
   let calm = 0
   for (;;) {
     await hurry(fleet)
     const now = await underWay(fleet)
-    const open = Object.entries(now).filter(([, count]) => count > 0)
+    const open = Object.entries(now.open).filter(([, count]) => count > 0)
     const text = open.map(([what, count]) => `${count} ${what}`).join(', ')
     calm = open.length === 0 ? calm + 1 : 0
     // Twice: between two stages nothing is under way either.
     if (calm >= 3) return tell(`${name}: settled`)
-    if (text !== before) {
-      if (Date.now() - moved > 15_000) tell(`${name}: still ${text}`)
-      before = text
+    if (now.sign !== before) {
+      before = now.sign
       moved = Date.now()
+    }
+    if (Date.now() - told > 20_000) {
+      tell(`${name}: still ${text || 'a moment'}`)
+      told = Date.now()
     }
     if (Date.now() - moved > stillMs || Date.now() > end) return tell(`${name}: nothing moves any more: ${text}`)
     await sleep(700)

@@ -108,9 +108,9 @@ export async function readStores(fleet: Fleet): Promise<Evidence> {
   }
 }
 
-/** What is still under way, as the books say; equal twice means that nothing moves. */
-export async function underWay(fleet: Fleet): Promise<Record<string, number>> {
-  const [row] = await fleet.db.system('progress of a fault run', tx =>
+/** What is still under way, as the books say, and a sign that changes while anything moves. */
+export async function underWay(fleet: Fleet): Promise<{ open: Record<string, number>; sign: string }> {
+  const [row = {}] = await fleet.db.system('progress of a fault run', tx =>
     tx.many<Record<string, number>>(sql`
       select (select count(*) from (${unread}) u) as unread,
              (select count(*) from events.parked) as parked,
@@ -118,9 +118,11 @@ export async function underWay(fleet: Fleet): Promise<Record<string, number>> {
              (select count(*) from rating.stale) as stale,
              (select count(*) from cluster.families where generation > done_generation) as people,
              (select count(*) from render.movies where status in ('queued', 'rendering')) as films,
+             (select coalesce(sum(progress), 0)::float8 from render.movies) as progress,
              (select count(*) from ingest.uploads where state = 'finished' and not swept) as unswept`),
   )
-  return row ?? {}
+  const { progress: _progress, ...open } = row
+  return { open, sign: JSON.stringify(row) }
 }
 
 /** What an operator does when a fault is over: parked events are tried now, not minutes later. */
