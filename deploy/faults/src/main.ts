@@ -41,7 +41,7 @@ export async function faults(args: readonly string[], say: (line: string) => voi
   }
   setLogLevel('fatal')
   // Servers and services end with this process; mounts go at its exit, which a signal alone would skip.
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(130))
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => process.exit(130))
   const plan = values.history ? readHistory(values.history).plan : planOf(values)
   const file = path.join(root, '.cache', 'faults', `seed-${plan.seed}-${Date.now()}.json`)
   const report = await runPlan({ plan, file, say, compare: !values['no-compare'], keep: values.keep })

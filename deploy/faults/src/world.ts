@@ -44,6 +44,7 @@ export class World {
 
   static async start({ home, items, say }: WorldOptions): Promise<World> {
     mkdirSync(home, { recursive: true })
+    SmallDisk.sweep()
     const models = path.join(home, 'models')
     const disks: World['disks'] = {}
     const brokers: FaultProxy[] = []
