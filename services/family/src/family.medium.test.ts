@@ -316,15 +316,18 @@ describe('receipts of erasures', () => {
     expect((await receipt())?.completedAt).toBeUndefined()
     // Cluster is late: it is asked again, alone.
     expect(await askOverdue(database.db('family'), 0)).toBeGreaterThanOrEqual(1)
-    const asked = await database.rows<{ payload: Buffer }>(
-      `select payload from events.outbox where topic = 'erasure.overdue' and family_id = $1`,
-      [familyId],
-    )
+    const reminders = () =>
+      database.rows<{ payload: Buffer }>(
+        `select payload from events.outbox where topic = 'erasure.overdue' and family_id = $1`,
+        [familyId],
+      )
+    const asked = await reminders()
     expect(ErasureOverdue.codec.decode(asked[0]?.payload ?? Buffer.alloc(0)).owners).toEqual(['cluster'])
     await report(familyId, erasureId, 'consent', 'cluster')
     await until(async () => (await receipt())?.completedAt !== undefined, { deadlineMs: 20_000 })
     expect((await receipt())?.owners.find(owner => owner.name === 'face')).toMatchObject({ rows: 2, objects: 1 })
-    expect(await askOverdue(database.db('family'), 0)).toBe(0)
+    await askOverdue(database.db('family'), 0) // other tests leave erasures that nobody reports
+    expect(await reminders()).toHaveLength(asked.length)
     expect((await family.listErasures(open, me)).erasures.map(each => each.id)).toEqual([erasureId])
   })
 
