@@ -219,7 +219,9 @@ export class Db {
       } catch (error) {
         client?.release(error as Error)
         if (!isConnectionLost(error) || Date.now() + pause > began + patience.server) throw databaseError(error, signal)
-        await sleep(pause, undefined, signal === undefined ? {} : { signal })
+        await sleep(pause, undefined, signal === undefined ? {} : { signal }).catch(() => {
+          throw databaseError(error, signal) // what the call waited for says more than that its time is over
+        })
       }
     }
   }
