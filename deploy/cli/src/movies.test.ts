@@ -18,7 +18,7 @@ const file = (day: string): Item => ({ takenAt: `${day}T10:00:00+00:00`, takenAt
 
 test('the period is that of the pictures with a date of their own', async () => {
   const copied = Array.from({ length: 150 }, () => file('2026-11-22'))
-  const dated = Array.from({ length: 9 }, (_, i) => exif(`2024-04-0${i + 1}`))
+  const dated = Array.from({ length: 30 }, (_, i) => exif(`2024-04-${String(i + 1).padStart(2, '0')}`))
   const album = albumOf([file('1980-01-01'), exif('2024-03-02'), ...dated, exif('2024-05-09'), ...copied, {}])
   expect(await coveredPeriod(album, 'f')).toEqual({ from: '2024-03-02', to: '2024-05-09' })
 })

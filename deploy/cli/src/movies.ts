@@ -49,14 +49,14 @@ export async function makeMovie(
   }
 }
 
-/** A movie needs so many items. */
-const leastItems = 10
+/** A movie needs ten items; of a few dozen so many are left when doubles and bad ones are out. */
+const enoughItems = 30
 /** Items that one end of the album is looked through by: more than lie within the offsets of one day's time zones in practice. */
 const lookAt = 100
 
 /**
  * The first and last day (yyyy-mm-dd, local to each picture) of what the family sees. An item dated by its file alone stretches nothing: the day
- * of a copy is no day of theirs; only where fewer items than a movie needs have a date of their own do such days count too. Undefined without
+ * of a copy is no day of theirs; only where hardly enough for a movie have a date of their own do such days count too. Undefined without
  * dated items.
  */
 export async function coveredPeriod(
@@ -80,7 +80,7 @@ export async function coveredPeriod(
         if (++seen === lookAt) break
       }
     }
-    enough &&= seen >= leastItems
+    enough &&= seen >= enoughItems
   }
   const counted = (enough ? days : [...days, ...fileDays]).sort()
   const [from, to] = [counted[0], counted.at(-1)]
