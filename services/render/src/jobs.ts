@@ -44,14 +44,16 @@ export async function nextDue(crossing: Crossing): Promise<number | undefined> {
   return next?.ms === null || next === undefined ? undefined : Math.max(0, next.ms)
 }
 
-/** Whether the job is still ours and asks for the same film; keeps it so until the transaction ends. */
-export function holdsJob(tx: FamilyTx, job: Job): Promise<boolean> {
-  return tx
-    .maybe(
-      sql`select 1 from render.jobs where family_id = ${tx.familyId} and movie_id = ${job.movieId} and lease = ${job.lease}
-        and generation = ${job.generation} for update`,
-    )
-    .then(row => row !== undefined)
+/**
+ * Whether the job is still ours and asks for the same film; keeps it so until the transaction ends. The movie is locked before its job, as by
+ * whoever stops or changes a movie: the other way round the two would wait for each other.
+ */
+export async function holdsJob(tx: FamilyTx, job: Job): Promise<boolean> {
+  await tx.maybe(sql`select 1 from render.movies where family_id = ${tx.familyId} and id = ${job.movieId} for update`)
+  const row = await tx.maybe(sql`
+    select 1 from render.jobs where family_id = ${tx.familyId} and movie_id = ${job.movieId} and lease = ${job.lease}
+      and generation = ${job.generation} for update`)
+  return row !== undefined
 }
 
 /** Keeps the lease; false when the job was taken away, changed or finished. */
