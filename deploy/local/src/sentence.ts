@@ -1,9 +1,7 @@
 import { KeepsakeError } from '@keepsake/rpc'
+import { Sentence } from '@keepsake/stack/sentence'
 
-/** A failure that a person can act on: the message is shown alone, without a stack. */
-export class Sentence extends Error {
-  override readonly name = 'Sentence'
-}
+export { Sentence }
 
 const codeOf = (error: unknown): string => String((error as NodeJS.ErrnoException | undefined)?.code ?? '')
 

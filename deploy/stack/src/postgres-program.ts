@@ -59,7 +59,7 @@ export function postgresUser(...folders: string[]): RunAs {
   const setpriv = ['/usr/bin/setpriv', '/bin/setpriv'].find(file => existsSync(file))
   if (!setpriv)
     throw new Sentence(
-      `As root, Postgres runs as the user "postgres", who may not enter ${barred}: choose another folder with --home, or be an ordinary user.`,
+      `As root, Postgres runs as the user "postgres", who may not enter ${path.dirname(barred)}: choose another folder with --home, or run Keepsake as an ordinary user.`,
     )
   const rights = '+dac_override,+dac_read_search'
   return {
@@ -93,7 +93,7 @@ function makeUser(): { uid: number; gid: number } {
   const user = made ? knownUser() : undefined
   if (!user)
     throw new Sentence(
-      'As root, Postgres needs a user called "postgres", and he could not be made: be an ordinary user.',
+      'As root, Postgres needs a user called "postgres", and he could not be made: run Keepsake as an ordinary user.',
     )
   return user
 }
