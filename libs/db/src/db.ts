@@ -6,7 +6,7 @@ import { connection } from './connection.js'
 import { Dedicated } from './dedicated.js'
 import { databaseError, isConnectionLost } from './errors.js'
 import { poolConnections, poolWaiting, poolWaitSeconds, transactionSeconds } from './metrics.js'
-import { camelRow, rowTypes } from './rows.js'
+import { readRows, rowTypes } from './rows.js'
 import type { Sql } from './sql.js'
 
 /** One open transaction. Rows come back with camelCase keys. */
@@ -284,8 +284,7 @@ class ClientTx implements Tx {
   }
 
   async many<R>(query: Sql): Promise<R[]> {
-    const result = await this.#client.query<Record<string, unknown>>(query.toQuery())
-    return result.rows.map(camelRow) as R[]
+    return (await readRows(this.#client, query)) as R[]
   }
 
   async changed(query: Sql): Promise<number> {

@@ -1,6 +1,6 @@
 import type pg from 'pg'
 import { databaseError } from './errors.js'
-import { camelRow } from './rows.js'
+import { readRows } from './rows.js'
 import type { Sql } from './sql.js'
 
 /** One connection for the life of a listener: notifications, session locks, reads outside transactions. */
@@ -42,8 +42,7 @@ export class Dedicated {
   /** Rows of one statement, outside any transaction. */
   async many<R = Record<string, unknown>>(query: Sql): Promise<R[]> {
     try {
-      const result = await this.#client.query<Record<string, unknown>>(query.toQuery())
-      return result.rows.map(camelRow) as R[]
+      return (await readRows(this.#client, query)) as R[]
     } catch (error) {
       throw databaseError(error)
     }

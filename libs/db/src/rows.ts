@@ -1,4 +1,5 @@
 import pg from 'pg'
+import type { Sql } from './sql.js'
 
 const { builtins, getTypeParser } = pg.types
 
@@ -7,6 +8,7 @@ const parsers: Partial<Record<number, (text: string) => unknown>> = {
   [builtins.INT8]: safeInteger,
   [builtins.NUMERIC]: Number,
   [builtins.DATE]: text => text,
+  [builtins.TIMESTAMPTZ]: instant,
   1016: text => (getTypeParser(1007 as number) as (text: string) => number[])(text), // int8[]
   1182: text => (getTypeParser(1009 as number) as (text: string) => string[])(text), // date[]
 }
@@ -24,18 +26,33 @@ function safeInteger(text: string): number {
   return value
 }
 
+const otherTimestamp = getTypeParser(builtins.TIMESTAMPTZ) as (text: string) => Date
+
+/** `2026-01-02 03:04:05.678901+00`, as every connection in UTC writes it, without the regular expressions of pg's own parser. */
+function instant(text: string): Date {
+  const short = text.length >= 22 && text.length <= 29 && text.endsWith('+00') && text[4] === '-'
+  return short ? new Date(`${text.slice(0, 10)}T${text.slice(11, -3)}Z`) : otherTimestamp(text)
+}
+
 const names = new Map<string, string>()
 
-/** snake_case columns as camelCase keys. */
-export function camelRow(row: Record<string, unknown>): Record<string, unknown> {
-  const out: Record<string, unknown> = {}
-  for (const key in row) {
-    let name = names.get(key)
-    if (name === undefined) {
-      name = key.replace(/_([a-z0-9])/g, (_, c: string) => c.toUpperCase())
-      if (names.size < 10_000) names.set(key, name) // a cache of pure results; column names are few
-    }
-    out[name] = row[key]
+/** The rows of one statement, snake_case columns as camelCase keys. */
+export async function readRows(client: pg.ClientBase, query: Sql): Promise<Record<string, unknown>[]> {
+  const { fields, rows } = await client.query<unknown[]>({ ...query.toQuery(), rowMode: 'array' })
+  const keys = fields.map(field => camelCase(field.name))
+  return rows.map(values => {
+    const row: Record<string, unknown> = {}
+    // A loop: every value that Keepsake reads comes through here.
+    for (let i = 0; i < keys.length; i++) row[keys[i] as string] = values[i]
+    return row
+  })
+}
+
+function camelCase(column: string): string {
+  let name = names.get(column)
+  if (name === undefined) {
+    name = column.replace(/_([a-z0-9])/g, (_, c: string) => c.toUpperCase())
+    if (names.size < 10_000) names.set(column, name) // a cache of pure results; column names are few
   }
-  return out
+  return name
 }
