@@ -52,7 +52,7 @@ skipUnless(missing.length === 0, missing.join(', ')).describe('a whole Keepsake 
     async () => {
       const kinds = ['kill a worker'] as const
       const sceneMs = { min: 1_000, max: 2_000 }
-      const planned = makePlan({ seed: 5, items: 40, windowMs: 15_000, kinds, sceneMs, plant: 'commit-before-effect' })
+      const planned = makePlan({ seed: 5, items: 40, windowMs: 45_000, kinds, sceneMs, plant: 'commit-before-effect' })
       // All at once: there is always something in hand.
       const plan = { ...planned, actions: planned.actions.map(action => ({ ...action, atMs: 0 })) }
       const { violations } = await runPlan({ plan, file: file('planted'), say, world, compare: false, stillMs: 20_000 })
