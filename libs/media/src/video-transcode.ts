@@ -11,6 +11,7 @@ import { Dictionary, type Frame, type Packet, type Stream } from 'node-av/lib'
 import type { JobContext } from './child-runtime.js'
 import { DecodeFailure } from './decode-failure.js'
 import type { Rotation } from './image-types.js'
+import { MotionMeter } from './motion.js'
 import { packets, secondsOf, uprightFilters, withVideo, type VideoInput } from './video-input.js'
 import type { TranscodeResult } from './video-types.js'
 
@@ -33,13 +34,15 @@ export function transcodePlayback(
     const unfinished = `${job.target}.part.mp4`
     try {
       const plays = job.rotation === 0 && playsEverywhere(input)
+      const motion = new MotionMeter()
       const flaws = plays
-        ? await copy(input, unfinished, context)
-        : await encode(input, unfinished, job.rotation, context)
+        ? await copy(input, unfinished, motion, context)
+        : await encode(input, unfinished, job.rotation, motion, context)
       const { size } = await stat(unfinished)
       await rename(unfinished, job.target)
       const { width, height } = plays ? input : uprightSize(input, job.rotation)
-      return { encoded: !plays, width, height, durationS: Math.round(input.durationS * 1000) / 1000, size, flaws }
+      const durationS = Math.round(input.durationS * 1000) / 1000
+      return { encoded: !plays, width, height, durationS, size, flaws, motion: motion.perSecond() }
     } finally {
       await rm(unfinished, { force: true })
     }
@@ -75,8 +78,9 @@ function uprightSize(input: VideoInput, rotation: Rotation): { width: number; he
   return rotation === 90 || rotation === 270 ? { width: height, height: width } : { width, height }
 }
 
-async function copy(input: VideoInput, target: string, context: JobContext): Promise<number> {
+async function copy(input: VideoInput, target: string, motion: MotionMeter, context: JobContext): Promise<number> {
   const { video, audio } = input
+  const watcher = await Watcher.open(video, motion)
   const muxer = await Muxer.open(target, { format: 'mp4', options: { movflags: '+faststart' } })
   try {
     const streams = new Map<number, number>([[video.index, muxer.addStream(video)]])
@@ -88,16 +92,25 @@ async function copy(input: VideoInput, target: string, context: JobContext): Pro
       const clone = packet.clone()
       if (to !== undefined && clone) await muxer.writePacket(clone, to)
       clone?.free()
-      if (packet.streamIndex === video.index) progress(input, video, packet.pts, context)
+      if (packet.streamIndex !== video.index) continue
+      await watcher.take(input, packet)
+      progress(input, video, packet.pts, context)
     }
   } finally {
+    watcher.close()
     await muxer.close()
   }
   context.signal.throwIfAborted()
   return 0
 }
 
-async function encode(input: VideoInput, target: string, rotation: Rotation, context: JobContext): Promise<number> {
+async function encode(
+  input: VideoInput,
+  target: string,
+  rotation: Rotation,
+  motion: MotionMeter,
+  context: JobContext,
+): Promise<number> {
   const { video, audio } = input
   const { width, height } = uprightSize(input, 0)
   const rate = input.fps > playback.fps + 1 || input.fps === 0 ? [`fps=${playback.fps}`] : []
@@ -110,6 +123,7 @@ async function encode(input: VideoInput, target: string, rotation: Rotation, con
       threadCount: 2,
     }),
   )
+  picture.seen = (frame, pts) => look(motion, frame, secondsOf(input, video, pts))
   const sound = audio
     ? await Track.open(audio, 'aformat=sample_fmts=fltp:channel_layouts=stereo:sample_rates=48000', filter =>
         Encoder.create(FF_ENCODER_AAC, { filter, bitrate: playback.audioBitRate }),
@@ -143,11 +157,49 @@ function progress(input: VideoInput, stream: Stream, pts: bigint, context: JobCo
   if (input.durationS > 0) context.progress(Math.min(1, Math.max(0, secondsOf(input, stream, pts) / input.durationS)))
 }
 
+/** Shows a picture of 8-bit luma to the meter, if it wants one of that time. */
+function look(motion: MotionMeter, frame: Frame, timeS: number): void {
+  if (!motion.wants(timeS)) return
+  const { width, height, linesize } = frame
+  const [data] = frame.data ?? []
+  const [stride] = linesize
+  if (data && stride) motion.take({ data, stride, width, height }, timeS)
+}
+
+/**
+ * Looks at the pictures of a stream that is copied. They are decoded for nothing else, so without what only beauty needs: the loop filter, and
+ * the pictures that no other refers to. What cannot be decoded is not looked at.
+ */
+class Watcher {
+  private constructor(
+    private readonly decoder: Decoder,
+    private readonly motion: MotionMeter,
+  ) {}
+
+  static async open(stream: Stream, motion: MotionMeter): Promise<Watcher> {
+    const options = { skip_loop_filter: 'all', skip_frame: 'noref' }
+    return new Watcher(await Decoder.create(stream, { exitOnError: false, threadCount: 2, options }), motion)
+  }
+
+  async take(input: VideoInput, packet: Packet): Promise<void> {
+    for (const frame of await this.decoder.decodeAll(packet).catch(() => [])) {
+      look(this.motion, frame, secondsOf(input, input.video, frame.pts))
+      frame.free()
+    }
+  }
+
+  close(): void {
+    this.decoder.close()
+  }
+}
+
 /** One stream on its way from packets to packets: decode, filter, encode. */
 class Track {
   index = 0
   frames = 0
   broken = 0
+  /** Is shown each filtered frame with the timestamp of the decoded one that brought it forth. */
+  seen: ((frame: Frame, pts: bigint) => void) | undefined
 
   private constructor(
     private readonly decoder: Decoder,
@@ -169,7 +221,10 @@ class Track {
   async take(packet: Packet | null, muxer: Muxer): Promise<void> {
     for (const frame of await this.decoded(packet)) {
       this.frames++
-      for (const filtered of await this.filter.processAll(frame)) await this.encoded(filtered, muxer)
+      for (const filtered of await this.filter.processAll(frame)) {
+        this.seen?.(filtered, frame.pts)
+        await this.encoded(filtered, muxer)
+      }
       frame.free()
     }
     if (packet || this.frames === 0) return

@@ -108,6 +108,18 @@ describe('playback', () => {
     for (const share of shares) expect(share).toBeLessThanOrEqual(1)
   })
 
+  test.each([
+    ['copied', 'h264', false],
+    ['encoded', 'hevc', true],
+  ] as const)('that is %s tells which seconds move', async (name, codec, encoded) => {
+    const path = await video(`moves-${name}.mp4`, { codec, frames: 150, still: 75 })
+    const result = await media.transcodePlayback(path, join(folder, `moves-${name}.playback.mp4`))
+    expect(result.encoded).toBe(encoded)
+    expect(result.motion).toHaveLength(6)
+    for (const still of result.motion.slice(0, 3)) expect(still).toBeLessThan(0.02)
+    for (const moving of result.motion.slice(3)) expect(moving).toBeGreaterThan(0.2)
+  })
+
   test('of a turned video is upright', async () => {
     const path = await video('turn.mp4', { width: 640, height: 360, frames: 10 })
     const target = join(folder, 'turn.playback.mp4')

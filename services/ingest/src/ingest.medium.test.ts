@@ -1,6 +1,9 @@
 import { createHash, randomUUID } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { FamilyChanged, MediaChanged, MediaRemoved, publish } from '@keepsake/events'
+import { writeSampleVideo } from '@keepsake/media/testing/sample-media'
 import { sharedData, skipUnless, until } from '@keepsake/testing'
 import sharp from 'sharp'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -368,6 +371,19 @@ describe('work', () => {
     expect(
       await h.database.rows("select 1 from events.outbox where topic = 'media.ingested' and key = $1", [mediaId]),
     ).toHaveLength(1)
+  })
+
+  test('tells which seconds of a video move, for whoever chooses one of them', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'keepsake-motion-'))
+    const file = join(folder, 'half-still.mp4')
+    await writeSampleVideo(file, { frames: 100, still: 50 })
+    const { mediaId } = await h.uploadFile(file)
+    await rm(folder, { recursive: true })
+    await h.settled()
+    const { state, motion } = await h.item(mediaId)
+    expect([state, motion.length]).toEqual(['ready', 4])
+    for (const still of motion.slice(0, 2)) expect(still).toBeLessThan(0.02)
+    for (const moving of motion.slice(2)) expect(moving).toBeGreaterThan(0.2)
   })
 
   test('broken files end in a clear state, their neighbours are ready, and they can be retried', async () => {

@@ -73,6 +73,8 @@ export interface Rendered {
   /** RMS per second, 0..1. */
   loudness?: number[]
   hasAudio?: boolean
+  /** Of each second, 0 (still) to 1 (everything moves). */
+  motion?: number[]
 }
 
 /** One item, locked where asked; undefined when there is none (erased). */
@@ -140,5 +142,6 @@ export function toMedia(row: ItemRow): Media {
     rotation: row.rotation,
     loudness: row.rendered.loudness ?? [],
     hasAudio: row.rendered.hasAudio ?? false,
+    motion: row.rendered.motion ?? [],
   }
 }

@@ -264,13 +264,13 @@ async function withMotion(work: Work, still: Worked, path: string, target: strin
 async function withClip(work: Work, still: Worked, clip: string): Promise<Worked> {
   const { deps, rotation, signal } = work
   const probe = await deps.media.probeVideo(clip, { signal })
-  const playback = await storePlayback(work, clip, rotation)
+  const { playback, motion } = await storePlayback(work, clip, rotation)
   return {
     ...still,
     kind: 'live',
     embedded: { ...still.embedded, video: videoFacts(probe) },
     duration: probe.durationS,
-    rendered: { ...still.rendered, ...(await soundOf(work, clip, probe)) },
+    rendered: { ...still.rendered, motion, ...(await soundOf(work, clip, probe)) },
     keys: { ...still.keys, playback },
   }
 }
@@ -287,7 +287,7 @@ async function decodeVideo(
   const keys = await storeRenditions(work, image)
   const poster = `${prefix}renditions/poster`
   await deps.objects.put(poster, image.preview.data, { contentType: image.preview.contentType, signal })
-  const playback = await storePlayback(work, path, rotation)
+  const { playback, motion } = await storePlayback(work, path, rotation)
   const turned = rotation === 90 || rotation === 270
   return {
     kind: 'video',
@@ -296,7 +296,7 @@ async function decodeVideo(
     height: turned ? probe.width : probe.height,
     duration: probe.durationS,
     hash: image.dHash,
-    rendered: { ...renderedOf(item, image, sniffed.format, probe), ...(await soundOf(work, path, probe)) },
+    rendered: { ...renderedOf(item, image, sniffed.format, probe), motion, ...(await soundOf(work, path, probe)) },
     contentType: probe.contentType,
     keys: { ...keys, poster, playback },
   }
@@ -312,15 +312,15 @@ async function storeRenditions(work: Work, image: RenderedImage): Promise<{ thum
   return keys
 }
 
-/** Writes the file to play. */
-function storePlayback(work: Work, path: string, rotation: Rotation): Promise<string> {
+/** Writes the file to play; says its key and how much each second moves. */
+function storePlayback(work: Work, path: string, rotation: Rotation): Promise<{ playback: string; motion: number[] }> {
   const { deps, signal, prefix } = work
   return inScratch(async dir => {
     const target = join(dir, 'playback.mp4')
-    await deps.media.transcodePlayback(path, target, { rotation, signal })
-    const key = `${prefix}renditions/playback`
-    await deps.objects.put(key, createReadStream(target), { contentType: 'video/mp4', signal })
-    return key
+    const { motion } = await deps.media.transcodePlayback(path, target, { rotation, signal })
+    const playback = `${prefix}renditions/playback`
+    await deps.objects.put(playback, createReadStream(target), { contentType: 'video/mp4', signal })
+    return { playback, motion }
   })
 }
 

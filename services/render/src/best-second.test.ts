@@ -19,6 +19,12 @@ test('a smiling face draws the second to it', () => {
   expect(best.reason).toContain('smiles')
 })
 
+test('where nothing is heard or seen, a second that moves is better than one that stands still', () => {
+  const { startS, reason } = bestSecond({ ...still, motion: [0, 0, 0, 0, 0, 0.3, 0.3, 0.3, 0.3, 0.3] })
+  expect(startS).toBeGreaterThanOrEqual(5)
+  expect(reason).toBe('the second with motion')
+})
+
 test('a voice draws it where no face is seen, wild motion drives it away', () => {
   expect(bestSecond({ ...still, loudness: [-70, -70, -70, -20, -70, -70, -70, -70, -70, -70] }).startS).toBe(3)
   const motion = [0.3, 0.3, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9]

@@ -175,7 +175,7 @@ function planItem(chosen: Chosen, facts: DescribedMedia, bytes: StoredMedia, fac
               samples(f).map(atS => ({ atS, size: f.box?.h ?? 0, smile: f.smile, weight: weightOf(f) })),
             ),
             loudness: bytes.loudness.map(rms => (rms > 0 ? Math.max(-90, 20 * Math.log10(rms)) : -90)),
-            motion: [],
+            motion: bytes.motion,
           },
         }
       : {}),

@@ -29,7 +29,7 @@ const fps = 25
 const sampleRate = 48_000
 
 async function encodeSample(path: string, video: SampleVideo): Promise<void> {
-  const { codec = 'h264', width = 320, height = 240, frames = 25 } = video
+  const { codec = 'h264', width = 320, height = 240, frames = 25, still = 0 } = video
   const muxer = await Muxer.open(path)
   try {
     const writers: (() => Promise<void>)[] = []
@@ -44,7 +44,7 @@ async function encodeSample(path: string, video: SampleVideo): Promise<void> {
       const index = muxer.addStream(encoder)
       writers.push(async () => {
         for (let i = 0; i < frames; i++) {
-          const picture = yuv420(width, height, i * 4)
+          const picture = yuv420(width, height, Math.max(0, i - still) * 4)
           const frame = videoFrame(video.hdr ? tenBits(picture) : picture, {
             width,
             height,

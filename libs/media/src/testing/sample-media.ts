@@ -31,6 +31,8 @@ export interface SampleVideo {
   height?: number
   /** Frames at 25 a second. */
   frames?: number
+  /** So many frames at the start do not move. Default 0. */
+  still?: number
   /** A 440 Hz tone whose second second is loud. */
   sound?: boolean
   /** HEVC with 10 bits, BT.2020 and the PQ transfer, as phones record HDR. */
