@@ -34,7 +34,7 @@ export interface KafkaTuning {
   resendMs?: number
   /** On purpose: deliver some events twice and shuffle events of different keys. For tests. */
   disturb?: { random: () => number; duplicate: number; reorder: boolean }
-  /** A planted bug: an event counts as done when it is taken over, not when its effect is committed. For tests of the fault runs. */
+  /** A planted bug: an event counts as done when it is taken over, a second before its effect. For tests of the fault runs. */
   commitBeforeEffect?: boolean
   random?: () => number
 }
@@ -397,21 +397,27 @@ export class KafkaConsumer implements Consumer {
   }
 
   #submit(reader: Reader, subscription: Subscription, records: readonly KafkaRecord[]): void {
-    const events = records.map(record => ({
-      next: Number(record.offset) + 1,
-      ...fromMessage(record, {
+    // The mark learns them in the order of the log, whatever order they are handled in.
+    const events = records.map(record => {
+      const { event, stranger } = fromMessage(record, {
         kafkaTopic: reader.kafkaTopic,
         topic: subscription.topic.name,
         partition: reader.partition,
-      }),
-    }))
-    for (const { event, stranger, next } of disturbed(events, this.#tuning.disturb)) {
+      })
       const at = { txid: event.txid, position: event.position }
-      const finish = this.#finisher(reader, reader.mark.add({ next, at }))
-      const { commitBeforeEffect } = this.#tuning
-      if (commitBeforeEffect) finish()
-      const done = commitBeforeEffect ? () => undefined : finish
-      this.#intake.add(reader.scope, stranger ? refusing(subscription) : subscription, event, done)
+      return {
+        event,
+        stranger,
+        finish: this.#finisher(reader, reader.mark.add({ next: Number(record.offset) + 1, at })),
+      }
+    })
+    const { commitBeforeEffect, disturb } = this.#tuning
+    for (const { event, stranger, finish } of disturbed(events, disturb)) {
+      const handling = stranger ? refusing(subscription) : subscription
+      if (commitBeforeEffect) {
+        finish()
+        this.#intake.add(reader.scope, afterAMoment(handling), event, () => undefined)
+      } else this.#intake.add(reader.scope, handling, event, finish)
     }
   }
 
@@ -564,6 +570,15 @@ class MissingTopics extends Error {
 }
 
 const readerOf = (topic: string, partition: number) => `${topic}/${partition}`
+
+/** The planted bug's pause: whenever a process is killed, it has something in hand. */
+const afterAMoment = (subscription: Subscription): Subscription => ({
+  ...subscription,
+  handle: async (event, attempt, signal) => {
+    await sleep(1_000, undefined, { signal })
+    return subscription.handle(event, attempt, signal)
+  },
+})
 
 /** A message without an event's id or family is none of ours. */
 const refusing = (subscription: Subscription): Subscription => ({

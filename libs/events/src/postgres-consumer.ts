@@ -312,7 +312,7 @@ export class PostgresConsumer implements Consumer {
     let blocked = false
     let full = false
     const counts = new Map<number, number>()
-    const fresh: { reader: Reader; event: OutboxRow }[] = []
+    const fresh: { reader: Reader; event: OutboxRow; finish: () => void }[] = []
     for (const row of rows) {
       const reader = readers[row.reader]
       if (reader === undefined) continue
@@ -325,18 +325,15 @@ export class PostgresConsumer implements Consumer {
       counts.set(row.reader, count)
       if (count === fetchLimit) full = true
       reader.read = { txid: row.txid, position: row.position }
-      fresh.push({ reader, event: row })
+      // The mark learns them in the order of the log, whatever order they are handled in.
+      fresh.push({ reader, event: row, finish: reader.mark.add(reader.read) })
     }
-    for (const { reader, event } of disturbed(fresh, this.#tuning.disturb)) this.#submit(hold, reader, event)
+    for (const { reader, event, finish } of disturbed(fresh, this.#tuning.disturb)) {
+      const held = hold.partitions.get(reader.partition)
+      if (held !== undefined) this.#intake.add(held.scope, reader.subscription, event, finish)
+    }
     if (blocked) this.#horizon = await horizonOf(hold.connection)
     return full ? 'now' : blocked ? 'soon' : 'later'
-  }
-
-  #submit(hold: Hold, reader: Reader, event: OutboxRow): void {
-    const held = hold.partitions.get(reader.partition)
-    if (held === undefined) return
-    const finish = reader.mark.add({ txid: event.txid, position: event.position })
-    this.#intake.add(held.scope, reader.subscription, event, finish)
   }
 
   async #keepPlace(hold: Hold): Promise<void> {

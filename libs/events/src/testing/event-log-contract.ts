@@ -183,6 +183,24 @@ export function eventLogContract(name: string, make: () => Promise<EventLogHarne
         expect(seen.filter(e => e.key === key).map(e => e.version)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10])
     })
 
+    test('what is unfinished comes again, whatever was finished before it', async () => {
+      fresh()
+      const keys = Array.from({ length: 24 }, (_, i) => `key-${i}`)
+      for (const key of keys) await say(key, 1)
+      const held = new Set(keys.filter((_, i) => i % 8 === 0))
+      const log = harness.log({ disturb: seededRandom(3).next })
+      const holding = on(MediaIngested, async (m, tx, { signal }) => {
+        if (held.has(m.mediaId))
+          await new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason as Error)))
+        await effect(tx, m.mediaId, m.version)
+      })
+      const first = await log.subscribe({ group, subscriptions: [holding], retry, concurrency: 6 })
+      await until(async () => (await effects()).length === keys.length - held.size)
+      await first.close(50)
+      await subscribe([on(MediaIngested, record)])
+      await until(async () => (await effects()).length === keys.length)
+    })
+
     test('a failing handler is tried again, and nothing of its failed tries stays', async () => {
       fresh()
       let tries = 0
