@@ -185,9 +185,12 @@ await main(async args => {
     if (!ok) console.log(`\n${name} failed:\n${output.trim()}\n`)
     count(`build ${name}`, Date.now() - ms, ok ? 1 : 0, ok ? 0 : 1, 0)
   }
-  if (!only && filters.length === 0) await checks()
-  for (const name of only ? [only] : filters.length > 0 ? suites.filter(each => each !== 'stack') : usual)
+  // Beside the first suite, which does not use both cores all the time.
+  const checking = !only && filters.length === 0 ? checks() : undefined
+  for (const name of only ? [only] : filters.length > 0 ? suites.filter(each => each !== 'stack') : usual) {
     await (name === 'stack' ? stackSuite(filters) : suite(name, filters))
+    await checking
+  }
 
   if (failures.length > 0) console.log(`\n${failures.join('\n')}`)
   console.log(`\n${lines.join('\n')}\n  in ${Math.round((Date.now() - started) / 1000)} s`)
