@@ -1,8 +1,10 @@
-import { sql, unprotectedTables, type Tx } from '@keepsake/db'
+import path from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { databaseReadiness, sql, unprotectedTables, type Tx } from '@keepsake/db'
 import { testDatabase, type TestDatabase } from '@keepsake/testing'
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { schemaNames } from './services.js'
+import { schemaNames, serviceFolder } from './services.js'
 
 let database: TestDatabase
 
@@ -34,6 +36,27 @@ test('no role of a service is a superuser or above row-level security, and none 
     [roles, [...schemaNames]],
   )
   expect(foreign).toEqual([])
+})
+
+test.each([...schemaNames])('%s sees by its own role whether its schema is what this build expects', async name => {
+  const checks = () =>
+    Object.values(
+      databaseReadiness(database.db(name), name, pathToFileURL(path.join(serviceFolder(name), 'migrations'))),
+    )
+  for (const check of checks()) await check()
+  await database.rows(`update db.migrations set name = 'other' where schema = $1 and version = 1`, [name])
+  const said = await Promise.all(
+    checks().map(check =>
+      check().then(
+        () => 'ready',
+        (error: Error) => error.message,
+      ),
+    ),
+  )
+  expect(said).toEqual(['ready', expect.stringContaining(`${name} lacks 0001_`)])
+  await expect(
+    database.db(name).unscoped(undefined, tx => tx.changed(sql`update db.migrations set name = 'mine'`)),
+  ).rejects.toThrow('permission denied')
 })
 
 const familyId = '0190a5d4-0000-7000-8000-000000000001'

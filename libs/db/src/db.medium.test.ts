@@ -2,8 +2,9 @@ import { KeepsakeError, type Call } from '@keepsake/rpc'
 import { mkdtemp, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
-import { Db, isUniqueViolation, migrate, sql, unprotectedTables } from './index.js'
+import { Db, isUniqueViolation, migrate, migrationsApplied, sql, unprotectedTables } from './index.js'
 import { startTestServer, testDatabase, type TestDatabase } from './testing/index.js'
 
 const hana = '0190a5d4-0000-7000-8000-000000000001'
@@ -206,6 +207,18 @@ describe('migrations', () => {
       '0003_broken.sql failed and was rolled back: division by zero',
     )
     expect(await database.rows(`select to_regclass('two.half') as half`)).toEqual([{ half: null }])
+  })
+
+  test('a build is told what the database lacks or has in another form; one that is older than the database is not', async () => {
+    const applied = async (schema: string, files: Record<string, string>) =>
+      migrationsApplied(db, schema, pathToFileURL(await folder(files)))()
+    await applied('one', { '0001_notes.sql': notes })
+    await applied('one', {}) // an older build, which knows less
+    await expect(applied('one', { '0001_notes.sql': notes, '0002_more.sql': 'select 1' })).rejects.toThrow(
+      'one lacks 0002_more.sql',
+    )
+    await expect(applied('one', { '0001_notes.sql': `${notes} ` })).rejects.toThrow('was applied in another form')
+    await expect(applied('three', { '0001_notes.sql': notes })).rejects.toThrow('three lacks 0001_notes.sql')
   })
 
   test('several processes that start together apply a file once', async () => {

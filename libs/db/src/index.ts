@@ -4,7 +4,15 @@ export { Loader, Snapshot, type DumpRow, type DumpTable } from './dump.js'
 export type { Dedicated } from './dedicated.js'
 export { isConnectionLost, isUniqueViolation, sqlState } from './errors.js'
 export { migrate, MigrationError, type MigrateOptions } from './migrate.js'
+export { databaseReadiness, migrationsApplied } from './migrations-applied.js'
 export { databaseConfig, openDb } from './open-db.js'
 export { unprotectedTables, type UnprotectedTable } from './protected.js'
-export { provision, type Provisioned, type ProvisionOptions } from './provision.js'
+export {
+  migrateBase,
+  provision,
+  provisioning,
+  type Provisioned,
+  type Provisioning,
+  type ProvisionOptions,
+} from './provision.js'
 export { sql, Sql } from './sql.js'

@@ -27,7 +27,7 @@ export class MigrationError extends Error {
 }
 
 /** One numbered file. */
-interface Migration {
+export interface Migration {
   version: number
   name: string
   checksum: string
@@ -115,7 +115,8 @@ async function grant(client: pg.Client, schema: string, role: string): Promise<v
     grant execute on all functions in schema ${s} to ${r}`)
 }
 
-async function readMigrations(dir: string): Promise<Migration[]> {
+/** The numbered files of a folder, in order. Throws a MigrationError where the numbers have gaps. */
+export async function readMigrations(dir: string): Promise<Migration[]> {
   const names = (await readdir(dir)).filter(name => name.endsWith('.sql')).sort()
   return Promise.all(
     names.map(async (name, i) => {

@@ -2,8 +2,9 @@ import { randomBytes } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
 import pg from 'pg'
 import { connection } from './connection.js'
-import { databaseError } from './errors.js'
+import { databaseError, sqlState } from './errors.js'
 import { migrate } from './migrate.js'
+import { baseMigrations } from './migrations-applied.js'
 
 /** What `provision` is told. */
 export interface ProvisionOptions {
@@ -82,8 +83,47 @@ export async function provision(options: ProvisionOptions): Promise<Provisioned>
     return url.toString()
   }
   const ownerUrl = urlOf('owner')
-  await migrate({ url: ownerUrl, dir: fileURLToPath(new URL('../migrations', import.meta.url)), schema: 'db' })
+  await migrateBase(ownerUrl)
   return { ownerUrl, urls: Object.fromEntries(options.services.map(name => [name, urlOf(name)])) }
+}
+
+/** The base functions, which every other schema's migrations need; as the owner. */
+export function migrateBase(ownerUrl: string): Promise<{ applied: string[] }> {
+  return migrate({ url: ownerUrl, dir: fileURLToPath(baseMigrations), schema: 'db' })
+}
+
+/** What a database lacks before `migrate` can work in it, and whether this role may make it. */
+export interface Provisioning {
+  /** The role may make roles, databases and schemas. */
+  mayProvision: boolean
+  /** Roles and schemas of these services, the owner and the base that are not there, e.g. `role keepsake_album`. */
+  missing: string[]
+}
+
+/** Looks at what there is for these services, through any role's address. */
+export async function provisioning(url: string, services: readonly string[]): Promise<Provisioning> {
+  const database = decodeURIComponent(new URL(url).pathname.slice(1))
+  const there = await withClient(new URL(url), client => lookFor(client, services)).catch((error: unknown) => {
+    if (sqlState(error) === '3D000') return undefined
+    throw error
+  })
+  if (there !== undefined) return there
+  const { mayProvision, missing } = await withClient(at(new URL(url), 'postgres'), client => lookFor(client, services))
+  return { mayProvision, missing: [`database ${database}`, ...missing] }
+}
+
+async function lookFor(client: pg.Client, services: readonly string[]): Promise<Provisioning> {
+  const rights = await client.query<{ may: boolean }>(
+    'select rolsuper or (rolcreaterole and rolcreatedb) as may from pg_roles where rolname = current_user',
+  )
+  const roles = ['keepsake_owner', 'keepsake_service', ...services.map(name => `keepsake_${name}`)]
+  const { rows } = await client.query<{ what: string }>(
+    `select 'role ' || name as what from unnest($1::text[]) as name where not exists (select from pg_roles where rolname = name)
+     union all
+     select 'schema ' || name from unnest($2::text[]) as name where to_regnamespace(name) is null`,
+    [roles, ['db', 'events', ...services]],
+  )
+  return { mayProvision: rights.rows[0]?.may === true, missing: rows.map(row => row.what) }
 }
 
 function at(admin: URL, database: string): URL {

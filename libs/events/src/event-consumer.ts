@@ -1,4 +1,5 @@
-import type { Db, FamilyTx } from '@keepsake/db'
+import { migrationsApplied, type Db, type FamilyTx } from '@keepsake/db'
+import type { ReadinessChecks, ReportsReadiness } from '@keepsake/rpc'
 import { Server, type CustomTransportStrategy, type MessageHandler } from '@nestjs/microservices'
 import { isObservable, lastValueFrom } from 'rxjs'
 import { logger } from '@keepsake/telemetry'
@@ -27,12 +28,17 @@ export interface EventConsumerOptions {
   drainMs?: number
 }
 
+/** The folder of migrations of the schema `events`. */
+export const eventMigrations = new URL('../migrations/', import.meta.url)
+
 const pruneEveryMs = 3_600_000
 
 /** Nest's transport for the event log: the methods marked with `@OnEvent` and `@OnEventWork` take its events in. Passed to `runService.strategies`. */
-export class EventConsumer extends Server implements CustomTransportStrategy {
+export class EventConsumer extends Server implements CustomTransportStrategy, ReportsReadiness {
   override readonly transportId = eventTransport
   override readonly propagatesEventHandlerErrors = true
+  /** Ready when the log's tables are as this build expects and the group has taken this process in. */
+  readonly readiness: ReadinessChecks
   readonly #options: EventConsumerOptions
   readonly #subscriptions: Subscription[] = []
   #consumer: Consumer | undefined
@@ -43,6 +49,14 @@ export class EventConsumer extends Server implements CustomTransportStrategy {
   constructor(options: EventConsumerOptions) {
     super()
     this.#options = options
+    const tables = migrationsApplied(options.db, 'events', eventMigrations)
+    this.readiness = {
+      events: async () => {
+        if (this.#relay === undefined) throw new Error('the event log is not joined yet')
+        await tables()
+        await this.#consumer?.readiness()
+      },
+    }
   }
 
   override addHandler(pattern: unknown, callback: MessageHandler, isEventHandler = false, extras: object = {}): void {

@@ -67,8 +67,16 @@ export const defaultRetry: RetryPolicy = {
   parkedMs: [5_000, 30_000, 120_000, 600_000, 3_600_000],
 }
 
+/**
+ * The number of an event's last try under `defaultRetry`, more than an hour after the first. A handler that ends in a failed item then, instead of throwing, leaves a state
+ * that people see in place of a dead letter.
+ */
+export const LAST_TRY = defaultRetry.inPlace + defaultRetry.parkedMs.length
+
 /** A group at work. */
 export interface Consumer {
+  /** Rejects while the process is no member of its group, and so takes nothing in. */
+  readiness(): Promise<void>
   /** Takes nothing new in, waits for what is under way (at most `drainMs`, default 10,000) and keeps its place. */
   close(drainMs?: number): Promise<void>
   /** Lets everything go without keeping its place, as kill -9 would. For fault tests. */

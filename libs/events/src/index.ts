@@ -6,9 +6,10 @@ export {
   type ErasureKind,
   type Removed,
 } from './erasure.js'
-export { EventConsumer, eventConsumer, type EventConsumerOptions } from './event-consumer.js'
+export { EventConsumer, eventConsumer, eventMigrations, type EventConsumerOptions } from './event-consumer.js'
 export {
   defaultRetry,
+  LAST_TRY,
   type Consumer,
   type ConsumerOptions,
   type DeadLetter,

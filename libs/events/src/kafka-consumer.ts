@@ -98,6 +98,8 @@ export class KafkaConsumer implements Consumer {
   readonly #stop = new AbortController()
   #consumer: KafkaJsConsumer | undefined
   #member = ''
+  /** From the first joining on, until this life of the consumer ends; partitions that move change nothing. */
+  #joined = false
   #loops: Promise<unknown>[] = []
   #stopMeasuring: (() => void)[] = []
 
@@ -159,6 +161,10 @@ export class KafkaConsumer implements Consumer {
         this.#every(this.#tuning.pollMs, 'parked events cannot be read just now', () => this.#retryDue()),
       ]
     })
+  }
+
+  async readiness(): Promise<void> {
+    if (!this.#joined) throw new Error(`not a member of the group ${this.#group} just now`)
   }
 
   async close(drainMs = 10_000): Promise<void> {
@@ -249,11 +255,13 @@ export class KafkaConsumer implements Consumer {
       try {
         said = await this.#liveOnce(() => {
           tries = 0
+          this.#joined = true
           joined()
         })
       } catch (error) {
         said = error
       }
+      this.#joined = false
       if (signal.aborted) return
       // Said once while it lasts: a cluster that is away is one event.
       this.#log[tries === 0 ? 'warn' : 'debug'](saying(said), 'reading from Kafka ended; beginning again')

@@ -106,6 +106,10 @@ export class PostgresConsumer implements Consumer {
     this.#loop = this.#run()
   }
 
+  async readiness(): Promise<void> {
+    if (this.#hold?.connection.lost !== false) throw new Error('the event log is not held just now')
+  }
+
   async close(drainMs = 10_000): Promise<void> {
     this.#stopping = true
     for (const stop of this.#stopMeasuring) stop()

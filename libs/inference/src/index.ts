@@ -3,3 +3,4 @@ export type { Inference, ModelOutputs, PixelRows, RunOptions } from './inference
 export { openInference, openModelFiles, type InferenceOptions, type ModelFile } from './open-inference.js'
 export { modelFile, prepareModels, verifyModels, type PrepareProgress } from './prepare.js'
 export type { Lane } from './schedule.js'
+export { warmUp } from './warm-up.js'

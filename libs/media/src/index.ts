@@ -12,6 +12,7 @@ export type {
   StoredObject,
 } from './object-store.js'
 export { objectsPublicOrigin, openObjectStore } from './open-object-store.js'
+export { storeReached } from './store-reached.js'
 export { prepareBucket, type PreparedBucket } from './prepare-bucket.js'
 export { parseS3Address, type S3Address } from './s3-address.js'
 export { S3ObjectStore, type S3ObjectStoreOptions } from './s3-object-store.js'

@@ -7,7 +7,7 @@ import { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
 import { skipUnless, until } from '@keepsake/testing'
 import { expect, test } from 'vitest'
-import { openObjectStore, prepareBucket, S3ObjectStore } from './index.js'
+import { openObjectStore, prepareBucket, S3ObjectStore, storeReached } from './index.js'
 import { minioProgram, testMinio } from './testing/minio.js'
 import { objectStoreContract } from './testing/object-store-contract.js'
 
@@ -103,6 +103,19 @@ skipUnless(given, why).describe('S3 adapter', () => {
     const store = open({ ...environment(), KEEPSAKE_S3_SECRET_KEY: 'wrong-secret' })
     await expect(store.stat('a/x')).rejects.toMatchObject({ reason: 'STORAGE_FAILED' })
     await expect(store.put('a/x', Buffer.from('x'), type)).rejects.toMatchObject({ code: 'UNAVAILABLE' })
+    store.close()
+  })
+
+  test('wrong keys and a bucket that is not there are found before the first use', async () => {
+    const locked = open({ ...environment(), KEEPSAKE_S3_SECRET_KEY: 'wrong-secret' })
+    const elsewhere = environment().KEEPSAKE_OBJECTS?.replace(/^s3:[/][/][^/]+/, 's3://no-such-bucket')
+    const missing = open({ ...environment(), KEEPSAKE_OBJECTS: elsewhere ?? '' })
+    for (const store of [locked, missing]) {
+      await expect(storeReached(store)()).rejects.toThrow()
+      store.close()
+    }
+    const store = open()
+    await storeReached(store)()
     store.close()
   })
 })

@@ -35,6 +35,13 @@ export {
   type IdentityKeys,
 } from './identity.js'
 export { splitAddress, startInternalServer, type InternalServer } from './internal-server.js'
+export { Readiness, workedOnce, type ReadinessChecks } from './readiness.js'
 export { RpcService } from './rpc-service.js'
 export { runMain } from './run-main.js'
-export { runService, serviceConfig, type Readiness, type RunningService, type ServiceOptions } from './run-service.js'
+export {
+  runService,
+  serviceConfig,
+  type ReportsReadiness,
+  type RunningService,
+  type ServiceOptions,
+} from './run-service.js'

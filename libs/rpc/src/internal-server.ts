@@ -2,6 +2,7 @@ import { createServer } from 'node:http'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import type { AddressInfo } from 'node:net'
 import { metricsText } from '@keepsake/telemetry'
+import type { Readiness } from './readiness.js'
 
 /** The port for the operator, never for the public: /livez, /readyz, /metrics. */
 export interface InternalServer {
@@ -9,32 +10,17 @@ export interface InternalServer {
   close(): Promise<void>
 }
 
-// How long /readyz waits for the service's own check, and how long an answer is kept, in milliseconds.
-const checkMs = 2000
-const keepMs = 1000
 // A loop that is late by so much on average since the last look does no work in time any more, in milliseconds.
 const deadLagMs = 2000
 
 /**
- * Serves /livez (the event loop runs, and not seconds behind its timers), /readyz (`ready` resolves; must not ask other services, or one ill service
- * takes all down) and /metrics (Prometheus).
+ * Serves /livez (the event loop runs, and not seconds behind its timers; nothing else can make it say no), /readyz (nothing is missing, else a line for each thing that
+ * is) and /metrics (Prometheus).
  */
-export async function startInternalServer(listen: string, ready: () => Promise<void>): Promise<InternalServer> {
-  let last: { at: number; problem: string | undefined } | undefined
-  const check = async (): Promise<string | undefined> => {
-    if (last !== undefined && Date.now() - last.at < keepMs) return last.problem
-    let timer: NodeJS.Timeout | undefined
-    const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(new Error(`no answer within ${checkMs} ms`)), checkMs)
-    })
-    const problem = await Promise.race([ready(), late]).then(
-      () => undefined,
-      (error: unknown) => (error instanceof Error ? error.message : String(error)),
-    )
-    clearTimeout(timer)
-    last = { at: Date.now(), problem }
-    return problem
-  }
+export async function startInternalServer(
+  listen: string,
+  readiness: Pick<Readiness, 'problems'>,
+): Promise<InternalServer> {
   const lag = monitorEventLoopDelay({ resolution: 20 })
   lag.enable()
   const alive = (): [number, string] => {
@@ -50,8 +36,8 @@ export async function startInternalServer(listen: string, ready: () => Promise<v
       if (request.url === '/livez') return send(...alive())
       if (request.url === '/metrics') return send(200, await metricsText())
       if (request.url !== '/readyz') return send(404, 'not found\n')
-      const problem = await check()
-      return problem === undefined ? send(200, 'ok\n') : send(503, `${problem}\n`)
+      const problems = await readiness.problems()
+      return problems.length === 0 ? send(200, 'ok\n') : send(503, problems.map(line => `${line}\n`).join(''))
     })().catch(() => send(500, 'error\n'))
   })
   const { host, port } = splitAddress(listen)

@@ -12,6 +12,7 @@ import {
   ServiceIdentity,
   type Client,
   type RunningService,
+  type ServiceOptions,
 } from './index.js'
 import { EchoLog, EchoRpc, EchoService } from './testing/echo.js'
 
@@ -25,7 +26,7 @@ let log: EchoLog
 let service: RunningService
 let client: Client<typeof EchoService>
 
-const start = (env: Record<string, string> = {}, extra: { readiness?: () => Promise<void> } = {}) =>
+const start = (env: Record<string, string> = {}, extra: Pick<ServiceOptions, 'readiness'> = {}) =>
   runService({
     name: 'echo',
     env: { ...identityEnv(keys, 'echo'), KEEPSAKE_LOG_LEVEL: 'silent', ...env },
@@ -233,7 +234,7 @@ describe('a service', () => {
     let problem = ''
     const other = await start(
       {},
-      { readiness: () => (problem ? Promise.reject(new Error(problem)) : Promise.resolve()) },
+      { readiness: { database: () => (problem ? Promise.reject(new Error(problem)) : Promise.resolve()) } },
     )
     closers.push(() => other.close())
     await client.getEcho({ text: 'a' }, { deadlineMs: 20_000 })
@@ -242,7 +243,9 @@ describe('a service', () => {
     expect(await (await fetch(`${other.internalUrl}/metrics`)).text()).toContain('rpc_server_seconds')
     problem = 'no database'
     for (let i = 0; i < 2000 && (await get('/readyz')) === 200; i++) await new Promise(done => setTimeout(done, 10))
-    expect(await get('/readyz')).toBe(503)
+    const answer = await fetch(`${other.internalUrl}/readyz`)
+    expect([answer.status, await answer.text()]).toEqual([503, 'database: no database\n'])
+    expect(await get('/livez')).toBe(200)
   })
 
   test('finishes what is under way when it closes, and takes nothing new', async () => {

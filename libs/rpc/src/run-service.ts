@@ -10,6 +10,7 @@ import { CompositeTransport, type Transport } from './composite-transport.js'
 import { GrpcTransport } from './grpc-transport.js'
 import { ServiceIdentity } from './identity.js'
 import { startInternalServer } from './internal-server.js'
+import { Readiness, type ReadinessChecks } from './readiness.js'
 import type { RpcDefinition } from './types.js'
 
 /** What every service reads, beside its own options. */
@@ -53,17 +54,17 @@ export interface ServiceOptions {
   readonly rpc: readonly RpcDefinition[]
   /** Further transports: the event consumer. */
   readonly strategies?: readonly CustomTransportStrategy[]
-  /** Rejects while the service cannot work (its own database, its own models; never another service). */
-  readonly readiness?: () => Promise<void>
+  /** What the service needs before it may be called: its own database, its own models; never another service. */
+  readonly readiness?: ReadinessChecks
   /** Called last at close: pools, clients, workers. */
   readonly onClose?: () => Promise<void>
   /** Default: read from `env`. */
   readonly identity?: ServiceIdentity
 }
 
-/** What a transport may have to say of itself: the event consumer rejects while it has not joined its group. */
-export interface Readiness {
-  readiness(): Promise<void>
+/** What a transport may have to say of itself: the event consumer, while it has not joined its group. */
+export interface ReportsReadiness {
+  readonly readiness: ReadinessChecks
 }
 
 /** A service that is up. */
@@ -86,7 +87,8 @@ class PassOn implements RpcExceptionFilter {
 }
 
 /**
- * Starts a service: telemetry, Nest with its transports, gRPC health, the internal port. Resolves when it serves.
+ * Starts a service: telemetry, Nest with its transports, gRPC health, the internal port. Resolves when it serves; /readyz and health say yes from when its
+ * checks hold.
  * Several services may run in one process. Nothing stays open when it rejects.
  */
 export async function runService(options: ServiceOptions): Promise<RunningService> {
@@ -104,12 +106,17 @@ export async function runService(options: ServiceOptions): Promise<RunningServic
     drainDelayMs: config.KEEPSAKE_DRAIN_DELAY_MS,
     connectionAgeMs: config.KEEPSAKE_GRPC_CONNECTION_AGE_MS,
   })
-  const strategies = (options.strategies ?? []) as readonly (CustomTransportStrategy & Partial<Readiness>)[]
+  const strategies = (options.strategies ?? []) as readonly (CustomTransportStrategy & Partial<ReportsReadiness>)[]
   const strategy = new CompositeTransport([grpc, ...((options.strategies ?? []) as Transport[])])
   const closers: (() => Promise<unknown>)[] = [() => telemetry.shutdown()]
   if (options.onClose !== undefined) closers.unshift(options.onClose)
   let closing: Promise<void> | undefined
+  const readiness = new Readiness(Object.assign({}, options.readiness, ...strategies.map(each => each.readiness)), {
+    log,
+    changed: ready => grpc.setServing(ready),
+  })
   const closeAll = async () => {
+    readiness.stop()
     for (const closer of closers)
       await closer().catch((error: unknown) => log.error({ err: error }, 'something did not close cleanly'))
   }
@@ -123,12 +130,9 @@ export async function runService(options: ServiceOptions): Promise<RunningServic
     closers.unshift(() => app.close())
     app.useGlobalFilters(new PassOn())
     await app.listen()
-    const internal = await startInternalServer(config.KEEPSAKE_INTERNAL_LISTEN, async () => {
-      if (closing !== undefined) throw new Error('stopping')
-      await Promise.all([options.readiness?.(), ...strategies.map(each => each.readiness?.())])
-    })
+    const internal = await startInternalServer(config.KEEPSAKE_INTERNAL_LISTEN, readiness)
     closers.push(() => internal.close()) // last: the operator sees "stopping" until the end
-    grpc.setServing(true)
+    readiness.watch()
     log.info({ address: grpc.address, internal: internal.url }, `${name} is up`)
     return {
       name,

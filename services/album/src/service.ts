@@ -1,5 +1,5 @@
 import { loadConfig, type Env } from '@keepsake/config'
-import { openDb } from '@keepsake/db'
+import { databaseReadiness, openDb } from '@keepsake/db'
 import { eventConsumer, openEventLog } from '@keepsake/events'
 import { AlbumServiceService } from '@keepsake/proto/album/v1'
 import { runService, ServiceIdentity, type RunningService } from '@keepsake/rpc'
@@ -33,7 +33,7 @@ export async function startAlbum(env: Env): Promise<RunningService> {
     module: AlbumModule.with(db, peers),
     rpc: [AlbumServiceService],
     strategies: [eventConsumer({ group, log: openEventLog(env, eventDb), db: eventDb, resync: albumResync })],
-    readiness: () => db.ping(),
+    readiness: { ...databaseReadiness(db, 'album', new URL('../migrations/', import.meta.url)) },
     onClose: async () => {
       await stopSweep()
       peers.close()

@@ -1,5 +1,5 @@
 import { loadConfig, type Env } from '@keepsake/config'
-import { openDb, sql } from '@keepsake/db'
+import { databaseReadiness, openDb, sql } from '@keepsake/db'
 import { eventConsumer, openEventLog, PeopleChanged, publish, type Resync } from '@keepsake/events'
 import { AlbumServiceService } from '@keepsake/proto/album/v1'
 import { ClusterServiceService } from '@keepsake/proto/cluster/v1'
@@ -45,7 +45,7 @@ export async function startCluster(env: Env): Promise<RunningService> {
     module: ClusterModule.with(db, peers, runner),
     rpc: [ClusterServiceService],
     strategies: [eventConsumer({ group: GROUP, log: openEventLog(env, db), db, resync: [resync] })],
-    readiness: () => db.ping(),
+    readiness: { ...databaseReadiness(db, 'cluster', new URL('../migrations/', import.meta.url)) },
     onClose: async () => {
       await runner.close()
       await decider.close()

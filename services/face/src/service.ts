@@ -1,10 +1,10 @@
 import { loadConfig, type Env } from '@keepsake/config'
-import { openDb } from '@keepsake/db'
+import { databaseReadiness, openDb } from '@keepsake/db'
 import { eventConsumer, openEventLog } from '@keepsake/events'
-import { openInference, verifyModels } from '@keepsake/inference'
-import { openMedia, openObjectStore } from '@keepsake/media'
+import { MODELS, openInference, verifyModels, warmUp } from '@keepsake/inference'
+import { openMedia, openObjectStore, storeReached } from '@keepsake/media'
 import { FaceServiceService } from '@keepsake/proto/face/v1'
-import { runService, ServiceIdentity, type RunningService } from '@keepsake/rpc'
+import { runService, ServiceIdentity, workedOnce, type RunningService } from '@keepsake/rpc'
 import { faceConfig } from './config.js'
 import { GROUP } from './detect-item.js'
 import { FaceModule } from './face.module.js'
@@ -45,7 +45,11 @@ export async function startFace(env: Env): Promise<RunningService> {
       module: FaceModule.with({ db, store, media, models, peers, sweep: () => sweeper.kick() }),
       rpc: [FaceServiceService],
       strategies: [eventConsumer({ group: GROUP, log: openEventLog(env, db), db, resync: [facesResync] })],
-      readiness: () => db.ping(),
+      readiness: {
+        ...databaseReadiness(db, 'face', new URL('../migrations/', import.meta.url)),
+        objects: storeReached(store),
+        models: workedOnce(() => warmUp(models, MODELS)),
+      },
       onClose: close,
     })
     sweeper.start()

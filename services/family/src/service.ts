@@ -1,5 +1,5 @@
 import { loadConfig, type Env } from '@keepsake/config'
-import { openDb } from '@keepsake/db'
+import { databaseReadiness, openDb } from '@keepsake/db'
 import { eventConsumer, openEventLog } from '@keepsake/events'
 import { openKeyStore } from '@keepsake/media/key-store'
 import { FamilyServiceService } from '@keepsake/proto/family/v1'
@@ -29,7 +29,7 @@ export async function startFamily(env: Env): Promise<RunningService> {
     module: FamilyModule.with(db, identity, settings, keys),
     rpc: [FamilyServiceService],
     strategies: [eventConsumer({ group: 'family', log: openEventLog(env, db), db, resync: [familyResync] })],
-    readiness: () => db.ping(),
+    readiness: { ...databaseReadiness(db, 'family', new URL('../migrations/', import.meta.url)) },
     onClose: async () => {
       await stopAsking()
       await db.close()

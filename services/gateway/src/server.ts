@@ -1,4 +1,4 @@
-import { KeepsakeError } from '@keepsake/rpc'
+import { KeepsakeError, type Readiness } from '@keepsake/rpc'
 import { currentTrace, logger } from '@keepsake/telemetry'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { z } from 'zod'
@@ -19,6 +19,8 @@ export interface ServerOptions {
   readonly edge: Edge
   readonly endpoints: readonly AnyEndpoint[]
   readonly openApi: object
+  /** Told without detail at /readyz. */
+  readonly readiness: Pick<Readiness, 'problems'>
   /** Checks every answer against its schema: for tests. */
   readonly checkAnswers?: boolean
   /** Where the built web app is; default: beside this package. */
@@ -76,7 +78,13 @@ export async function registerPublic(server: FastifyInstance, options: ServerOpt
   registerUploads(server, edge, families)
   registerObjects(server, edge)
   server.get('/openapi.json', async (_, reply) => reply.header('cache-control', 'no-cache').send(options.openApi))
-  server.get('/readyz', async (_, reply) => reply.header('cache-control', 'no-store').send({ status: 'ok' }))
+  server.get('/readyz', async (_, reply) => {
+    const ready = (await options.readiness.problems()).length === 0
+    return reply
+      .header('cache-control', 'no-store')
+      .code(ready ? 200 : 503)
+      .send({ status: ready ? 'ok' : 'not ready' })
+  })
   server.all('/v1/*', async () => {
     throw errors.notFound()
   })

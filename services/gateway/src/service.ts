@@ -2,8 +2,15 @@ import 'reflect-metadata'
 import { readFileSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
 import { loadConfig, type Env } from '@keepsake/config'
-import { objectsPublicOrigin, openObjectStore } from '@keepsake/media'
-import { ServiceIdentity, serviceConfig, splitAddress, startInternalServer, type RunningService } from '@keepsake/rpc'
+import { objectsPublicOrigin, openObjectStore, storeReached } from '@keepsake/media'
+import {
+  Readiness,
+  ServiceIdentity,
+  serviceConfig,
+  splitAddress,
+  startInternalServer,
+  type RunningService,
+} from '@keepsake/rpc'
 import { logger, nestLogger, startTelemetry } from '@keepsake/telemetry'
 import { NestFactory } from '@nestjs/core'
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify'
@@ -36,7 +43,9 @@ export async function startGateway(env: Env, options: GatewayOptions = {}): Prom
   const log = logger('gateway')
   const telemetry = startTelemetry('gateway', env)
   const clients = createClients(config, identity)
-  const store = rememberUrls(openObjectStore(env))
+  const objects = openObjectStore(env)
+  const store = rememberUrls(objects)
+  const readiness = new Readiness({ objects: storeReached(objects) }, { log })
   const edge: Edge = { clients, store, config, mediaOrigin: objectsPublicOrigin(env) }
   const live = new LiveEvents(edge)
   const endpoints = apiEndpoints(live)
@@ -63,13 +72,20 @@ export async function startGateway(env: Env, options: GatewayOptions = {}): Prom
   })
   await adapter.getInstance().register(async scope => {
     scope.removeAllContentTypeParsers()
-    await registerPublic(scope as never, { edge, endpoints, openApi: openApiDocument(endpoints), ...options })
+    await registerPublic(scope as never, {
+      edge,
+      endpoints,
+      openApi: openApiDocument(endpoints),
+      readiness,
+      ...options,
+    })
   })
 
   let closing: Promise<void> | undefined
   const closers: (() => Promise<unknown>)[] = []
   const close = () =>
     (closing ??= (async () => {
+      readiness.stop()
       live.close()
       for (const closer of closers)
         await closer().catch((error: unknown) => log.error({ err: error }, 'something did not close cleanly'))
@@ -88,9 +104,8 @@ export async function startGateway(env: Env, options: GatewayOptions = {}): Prom
     const { host, port } = splitAddress(config.KEEPSAKE_HTTP_LISTEN)
     await app.listen(port, host)
     const bound = adapter.getHttpServer().address() as AddressInfo
-    const internal = await startInternalServer(config.KEEPSAKE_INTERNAL_LISTEN, async () => {
-      if (closing !== undefined) throw new Error('stopping')
-    })
+    const internal = await startInternalServer(config.KEEPSAKE_INTERNAL_LISTEN, readiness)
+    readiness.watch()
     closers.push(() => internal.close())
     const publicUrl = `${'https' in tls ? 'https' : 'http'}://${bound.family === 'IPv6' ? `[${bound.address}]` : bound.address}:${bound.port}`
     log.info({ publicUrl, internal: internal.url }, 'gateway is up')

@@ -1,8 +1,8 @@
 import { availableParallelism } from 'node:os'
 import { loadConfig, type Env } from '@keepsake/config'
-import { openDb, sql } from '@keepsake/db'
+import { databaseReadiness, openDb, sql } from '@keepsake/db'
 import { eventConsumer, MediaIngested, openEventLog } from '@keepsake/events'
-import { openMedia, openObjectStore } from '@keepsake/media'
+import { openMedia, openObjectStore, storeReached } from '@keepsake/media'
 import { AlbumServiceService } from '@keepsake/proto/album/v1'
 import { FamilyServiceService } from '@keepsake/proto/family/v1'
 import { IngestServiceService } from '@keepsake/proto/ingest/v1'
@@ -78,7 +78,10 @@ export async function startIngest(env: Env): Promise<RunningService> {
         ],
       }),
     ],
-    readiness: () => db.ping(),
+    readiness: {
+      ...databaseReadiness(db, 'ingest', new URL('../migrations/', import.meta.url)),
+      objects: storeReached(objects),
+    },
     onClose: async () => {
       clearInterval(timer)
       await sweeping

@@ -1,5 +1,5 @@
 import { loadConfig, type Env } from '@keepsake/config'
-import { openDb, sql } from '@keepsake/db'
+import { databaseReadiness, openDb, sql } from '@keepsake/db'
 import { eventConsumer, MediaRated, openEventLog, publish, type Resync } from '@keepsake/events'
 import { AlbumServiceService } from '@keepsake/proto/album/v1'
 import { ClusterServiceService } from '@keepsake/proto/cluster/v1'
@@ -51,7 +51,7 @@ export async function startRating(env: Env): Promise<RunningService> {
     module: RatingModule.with(db, peers),
     rpc: [RatingServiceService],
     strategies: [eventConsumer({ group: GROUP, log: openEventLog(env, db), db, resync: [resync] })],
-    readiness: () => db.ping(),
+    readiness: { ...databaseReadiness(db, 'rating', new URL('../migrations/', import.meta.url)) },
     onClose: async () => {
       await runner.close()
       peers.close()

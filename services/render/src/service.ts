@@ -1,7 +1,7 @@
 import { loadConfig, type Env } from '@keepsake/config'
-import { openDb } from '@keepsake/db'
+import { databaseReadiness, openDb } from '@keepsake/db'
 import { eventConsumer, openEventLog } from '@keepsake/events'
-import { openObjectStore } from '@keepsake/media'
+import { openObjectStore, storeReached } from '@keepsake/media'
 import { AlbumServiceService } from '@keepsake/proto/album/v1'
 import { FaceServiceService } from '@keepsake/proto/face/v1'
 import { FamilyServiceService } from '@keepsake/proto/family/v1'
@@ -29,11 +29,12 @@ export async function startRender(env: Env): Promise<RunningService> {
   }
   const { album, face, family, ingest, rating } = clients
   const peers = new Peers(album, face, family, ingest, rating)
+  const objects = openObjectStore(env)
   const worker = new MovieWorker(
     {
       db,
       peers,
-      objects: openObjectStore(env),
+      objects,
       timeoutMs: config.KEEPSAKE_RENDER_TIMEOUT_MS,
       ...(config.KEEPSAKE_RENDER_TEMPORARY ? { temporary: config.KEEPSAKE_RENDER_TEMPORARY } : {}),
     },
@@ -50,7 +51,10 @@ export async function startRender(env: Env): Promise<RunningService> {
     module: RenderModule.with(db, peers),
     rpc: [RenderServiceService],
     strategies: [eventConsumer({ group: GROUP, log: openEventLog(env, db), db })],
-    readiness: () => db.ping(),
+    readiness: {
+      ...databaseReadiness(db, 'render', new URL('../migrations/', import.meta.url)),
+      objects: storeReached(objects),
+    },
     onClose: async () => {
       await worker.close()
       for (const client of Object.values(clients)) client.close()

@@ -104,6 +104,14 @@ export function eventLogContract(name: string, make: () => Promise<EventLogHarne
       await consumer.close()
     }
 
+    test('a process is ready from when its group has taken it in until it is gone', async () => {
+      fresh()
+      const consumer = await subscribe([on(MediaIngested, record)])
+      await consumer.readiness()
+      await consumer.abandon()
+      await expect(consumer.readiness()).rejects.toThrow()
+    })
+
     test('an event comes after the commit of what it tells, and never after a rollback', async () => {
       fresh()
       await subscribe([on(MediaIngested, record)])

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import type { Inference } from '../inference.js'
 import type { ModelFile } from '../open-inference.js'
+import { warmUp } from '../warm-up.js'
 import { TINY_BYTES, TINY_SIZE, tinyPoisonableModel, tinySumModel } from './tiny-models.js'
 
 /** Models that the contract runs on. `broken` is a file that is no model. */
@@ -52,6 +53,14 @@ export function inferenceContract(name: string, open: OpenAdapter): void {
       const inputs = Array.from({ length: 40 }, (_, i) => Array.from({ length: 1 + (i % 3) }, (_, row) => i + row))
       const answers = await Promise.all(inputs.map(values => adapter.run('sum', filled(...values), soon())))
       expect(answers.map(({ sum }) => [...(sum ?? [])])).toEqual(inputs.map(values => values.map(v => v * TINY_BYTES)))
+    })
+
+    test('is warm when each model has answered once; one that cannot be opened, or answers another width, is told', async () => {
+      const adapter = start()
+      const { sum, poisonable, broken } = models
+      await warmUp(adapter, { sum, poisonable })
+      await expect(warmUp(adapter, { sum, broken })).rejects.toMatchObject({ reason: 'INFERENCE_STOPPED' })
+      await expect(warmUp(adapter, { sum: { ...sum, outputs: { sum: 2 } } })).rejects.toThrow('1 values as sum, not 2')
     })
 
     test("leaves the caller's pixels alone", async () => {

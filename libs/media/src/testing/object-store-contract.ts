@@ -4,6 +4,7 @@ import { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { ObjectStore } from '../object-store.js'
+import { storeReached } from '../store-reached.js'
 
 /** An adapter under test and how to take it away again. */
 export interface ContractSubject {
@@ -40,6 +41,10 @@ export function objectStoreContract(name: string, make: () => Promise<ContractSu
       const stat = await store.stat('families/f/media/m/original')
       expect(stat).toMatchObject({ size: bytes.length, contentType: 'image/jpeg' })
       expect(stat?.etag).toMatch(/^[\w-]+$/)
+    })
+
+    test('a store that is empty can be reached', async () => {
+      await storeReached(store)()
     })
 
     test('a stream is stored as it comes', async () => {
