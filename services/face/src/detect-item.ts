@@ -1,5 +1,5 @@
 import { sql, type Db, type FamilyTx } from '@keepsake/db'
-import { FacesDetected, isGone, publish, type EventContext, type MediaIngested } from '@keepsake/events'
+import { FacesDetected, isGone, LAST_TRY, publish, type EventContext, type MediaIngested } from '@keepsake/events'
 import { isMediaFailure, type ObjectStore } from '@keepsake/media'
 import type { Media } from '@keepsake/proto/ingest/v1'
 import { KeepsakeError } from '@keepsake/rpc'
@@ -29,10 +29,11 @@ export interface DetectTools extends ObserveTools {
 /** A change to be committed together with the note that the event was taken in. */
 export type Effect = (tx: FamilyTx) => Promise<void>
 
-/** From this attempt on an error that nobody can name ends in a failed item too: an import must come to an end. */
+/**
+ * From this attempt on an error that nobody can name ends in a failed item too: an import must come to an end. One that passes by itself (a store or a peer that is away) gets
+ * every try that the event log has.
+ */
 const LAST_ATTEMPT = 4
-/** One that passes by itself (a store or a peer that is away) gets every try that the event log has, more than an hour's. */
-const LAST_ATTEMPT_AWAY = 8
 /** Models get this long for one item, ms. */
 const WORK_MS = 540_000
 /** The group's name in the event log; removed items are buried under it. */
@@ -142,7 +143,7 @@ function failureOf(error: unknown, attempt: number): string | undefined {
   if (!KeepsakeError.is(error)) return attempt >= LAST_ATTEMPT ? GAVE_UP : undefined
   if (isMediaFailure(error) && !error.retryable) return error.reason
   if (error.reason === 'FACE_NO_PICTURE') return error.reason
-  return attempt >= (error.retryable ? LAST_ATTEMPT_AWAY : LAST_ATTEMPT) ? GAVE_UP : undefined
+  return attempt >= (error.retryable ? LAST_TRY : LAST_ATTEMPT) ? GAVE_UP : undefined
 }
 
 function toStored(

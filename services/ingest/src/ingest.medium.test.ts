@@ -2,16 +2,18 @@ import { createHash, randomUUID } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { FamilyChanged, MediaChanged, MediaRemoved, publish } from '@keepsake/events'
+import { FamilyChanged, LAST_TRY, MediaChanged, MediaRemoved, publish, type EventContext } from '@keepsake/events'
 import { writeSampleVideo } from '@keepsake/media/testing/sample-media'
 import { sharedData, skipUnless, until } from '@keepsake/testing'
+import { KeepsakeError } from '@keepsake/rpc'
 import sharp from 'sharp'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { DuplicateGroups, getMedia, getProgress, retryMedia } from './catalogue.js'
 import { countStored, eraseFamily, eraseMedia } from './erase.js'
 import { finishUpload } from './finish.js'
 import { sweep } from './sweep.js'
 import { beginPart, commitPart, createUpload, getUpload, terminateUpload } from './upload.js'
+import { workOn } from './work.js'
 import { openHarness, uploadRequest, writePart, type Harness } from './testing/harness.js'
 
 /** A picture with detail; another seed, another picture. */
@@ -257,6 +259,39 @@ describe('an import', () => {
     expect(await h.upload(await picture(65), at, aunt)).toMatchObject({ mediaId, duplicate: true })
     expect(await h.upload(sidecar, beside, aunt)).toMatchObject({ mediaId: '' })
     expect(await h.upload(sidecar, beside)).toMatchObject({ mediaId, joined: true })
+  })
+})
+
+describe('an item that cannot be worked on', () => {
+  const failing = async (attempt: number, error: Error) => {
+    const { mediaId } = await h.upload(await picture(66))
+    const { version } = await h.item(mediaId)
+    const away = vi.spyOn(h.objects, 'get').mockImplementation(() => {
+      throw error
+    })
+    const context = { familyId: h.familyId, attempt, signal: new AbortController().signal } as EventContext
+    try {
+      const effect = await workOn(h.context, h.context.turns, { mediaId, version }, context)
+      if (effect) await h.db.family(h.familyId, effect)
+    } finally {
+      away.mockRestore()
+    }
+    const { state, failureCode } = await h.item(mediaId)
+    return [state, failureCode]
+  }
+  const storeAway = new KeepsakeError({ code: 'UNAVAILABLE', reason: 'STORAGE_FAILED', message: 'Not now.' })
+  const storeFull = new KeepsakeError({
+    code: 'RESOURCE_EXHAUSTED',
+    reason: 'STORAGE_FULL',
+    message: 'No room.',
+    retryable: true,
+  })
+
+  test('because the store is away is tried for as long as the event log tries, a full disk is told after minutes', async () => {
+    await expect(failing(LAST_TRY - 1, storeAway)).rejects.toBe(storeAway)
+    await expect(failing(5, storeFull)).rejects.toBe(storeFull)
+    await expect(failing(5, new Error('odd'))).rejects.toThrow('odd')
+    expect(await failing(6, storeFull)).toEqual(['failed', 'STORAGE_FULL'])
   })
 })
 

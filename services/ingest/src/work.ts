@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { sql, type FamilyTx } from '@keepsake/db'
-import { isGone, MediaFailed, MediaIngested, publish, type EventContext } from '@keepsake/events'
+import { isGone, LAST_TRY, MediaFailed, MediaIngested, publish, type EventContext } from '@keepsake/events'
 import {
   isMediaFailure,
   mediaError,
@@ -30,7 +30,10 @@ import type { Semaphore } from './semaphore.js'
 
 const log = logger('ingest')
 
-/** Tries of an event after which a trouble that is not the file's becomes the item's state, so that nothing stays pending for ever. */
+/**
+ * Tries of an event (over about three minutes) after which a trouble that nobody can name, or a full disk, which only a person can help, becomes the item's state, so that
+ * nothing stays pending for ever. What passes by itself (a store or a peer that is away) gets every try that the event log has.
+ */
 const LAST_ATTEMPT = 6
 
 /** How many items are worked on at a time. */
@@ -169,8 +172,9 @@ function failureOf(
   if (KeepsakeError.is(error) && error.reason === 'OBJECT_NOT_FOUND') {
     return { code: 'ORIGINAL_MISSING', message: itemFailures.ORIGINAL_MISSING }
   }
-  if (attempt < LAST_ATTEMPT) return undefined
   const full = KeepsakeError.is(error) && error.reason === 'STORAGE_FULL'
+  const away = KeepsakeError.is(error) && error.retryable && !full
+  if (attempt < (away ? LAST_TRY : LAST_ATTEMPT)) return undefined
   return full
     ? { code: 'STORAGE_FULL', message: itemFailures.STORAGE_FULL }
     : { code: 'NOT_PROCESSED', message: itemFailures.NOT_PROCESSED }
