@@ -1,11 +1,13 @@
 import path from 'node:path'
 import { parseArgs } from 'node:util'
 import { Db, sql } from '@keepsake/db'
-import { openEventLog, topics, type EventFilter } from '@keepsake/events'
+import { openEventLog, topics, type EventFilter, type EventLog } from '@keepsake/events'
 import { schemaNames } from '@keepsake/local/services'
+import { logToStandardError } from '@keepsake/telemetry'
 import { formatBytes, openProgress } from 'keepsake'
 import { backup, type Surroundings } from './backup.js'
-import { makePlace, openPlace, type OpenPlace, type Where } from './place.js'
+import { migrateDatabase, reportTopics } from './job.js'
+import { makePlace, openBooks, openPlace, type Books, type Where } from './place.js'
 import { restore, verify } from './restore.js'
 import { Trouble } from './trouble.js'
 
@@ -14,6 +16,8 @@ const usage = `npm run admin -- COMMAND             what an operator does to an 
   backup DIR                        makes a backup in DIR: new and changed things only; while the album runs, too
   verify DIR                        checks a backup: every digest and seal
   restore DIR                       brings a backup into a new album (--home of an empty folder)
+  migrate                           brings the database up to date, with topics and bucket where the environment names them: the job before a start
+  topics                            makes the topics that are missing on Kafka, and says which there are
   dead-letters [--group G]          events that were given up, with their cause
   replay --topic T [--where ...]    drives dead letters through again; --where family=ID,key=ID,event=ID,reason=R,since=TIME,until=TIME
   erasures [--open]                 receipts of what was erased, and who has not reported
@@ -23,7 +27,9 @@ const usage = `npm run admin -- COMMAND             what an operator does to an 
   --snapshot ID    which backup in DIR, default the newest
   --group G        album, cluster, face, family, ingest, rating or render; default all
 
-A stack is named by the environment: DATABASE_URL (as keepsake_owner), KEEPSAKE_OBJECTS, KEEPSAKE_KEYS, KEEPSAKE_EVENTS.`
+An album on the stack of this machine is named by its --home while it runs (.keepsake-stack/albums/NAME), any other by the environment: DATABASE_URL (as keepsake_owner),
+KEEPSAKE_EVENTS, and for backups KEEPSAKE_OBJECTS and KEEPSAKE_KEYS. migrate takes a role that may make roles, too, and then makes those that are missing:
+KEEPSAKE_ROLE_PASSWORDS names a JSON file of their passwords, {"owner": …, "album": …, …}.`
 
 /** Where a command runs. */
 export interface Terminal {
@@ -33,6 +39,7 @@ export interface Terminal {
 
 /** Runs one command. Resolves with the exit status: 0 done, 1 not, 130 interrupted. */
 export async function run(args: readonly string[], { env, cwd }: Terminal): Promise<number> {
+  logToStandardError()
   const say = (line: string) => void process.stdout.write(`${line}\n`)
   const stop = new AbortController()
   const onSignal = () => stop.abort(new Trouble('Interrupted. The same command goes on from here.'))
@@ -111,12 +118,16 @@ async function command(args: readonly string[], around: Surroundings & Terminal)
           )
         return 0
       })
+    case 'migrate':
+      return within(openBooks(where), books => migrateDatabase(books, around))
+    case 'topics':
+      return within(openBooks(where), books => reportTopics(books, around))
     case 'dead-letters':
-      return within(openPlace(where), place => deadLetters(place, around, values.group))
+      return within(openBooks(where), books => deadLetters(books, around, values.group))
     case 'replay':
-      return within(openPlace(where), place => replay(place, around, values))
+      return within(openBooks(where), books => replay(books, around, values))
     case 'erasures':
-      return within(openPlace(where), place => erasures(place, around, values.open === true))
+      return within(openBooks(where), books => erasures(books, around, values.open === true))
     default:
       throw new Trouble(`There is no command ${name}.\n\n${usage}`)
   }
@@ -154,7 +165,7 @@ function apart(dir: string, { home, keys }: Where): void {
   if (home !== undefined && inside(dir, home)) throw new Trouble(`The backup (${dir}) would lie inside the album.`)
 }
 
-async function within(opening: Promise<OpenPlace>, act: (place: OpenPlace) => Promise<number>): Promise<number> {
+async function within<P extends Books>(opening: Promise<P>, act: (place: P) => Promise<number>): Promise<number> {
   const place = await opening
   try {
     return await act(place)
@@ -163,14 +174,10 @@ async function within(opening: Promise<OpenPlace>, act: (place: OpenPlace) => Pr
   }
 }
 
-async function withLog<T>(
-  place: OpenPlace,
-  env: Terminal['env'],
-  act: (log: ReturnType<typeof openEventLog>, db: Db) => Promise<T>,
-): Promise<T> {
-  const db = new Db(place.ownerUrl, { name: 'keepsake-admin', max: 2 })
+async function withLog<T>({ ownerUrl, env }: Books, act: (log: EventLog) => Promise<T>): Promise<T> {
+  const db = new Db(ownerUrl, { name: 'keepsake-admin', max: 2 })
   try {
-    return await act(openEventLog(env, db), db)
+    return await act(openEventLog(env, db))
   } finally {
     await db.close()
   }
@@ -183,8 +190,8 @@ function groupsOf(group: string | undefined): readonly string[] {
   return [group]
 }
 
-function deadLetters(place: OpenPlace, { env, say }: Surroundings & Terminal, group?: string): Promise<number> {
-  return withLog(place, env, async log => {
+function deadLetters(books: Books, { say }: Surroundings, group?: string): Promise<number> {
+  return withLog(books, async log => {
     let count = 0
     for (const each of groupsOf(group))
       for (const letter of await log.deadLetters(each)) {
@@ -205,9 +212,9 @@ interface ReplayOptions {
   group?: string | undefined
 }
 
-function replay(place: OpenPlace, { env, say }: Surroundings & Terminal, values: ReplayOptions): Promise<number> {
+function replay(books: Books, { say }: Surroundings, values: ReplayOptions): Promise<number> {
   const filter = filterOf(values.topic, values.where ?? [])
-  return withLog(place, env, async log => {
+  return withLog(books, async log => {
     let total = 0
     for (const group of groupsOf(values.group)) {
       const count = await log.replay(group, filter)
@@ -245,8 +252,8 @@ export function filterOf(topic: string | undefined, where: readonly string[]): E
   }
 }
 
-async function erasures(place: OpenPlace, { say }: Surroundings & Terminal, open: boolean): Promise<number> {
-  const db = new Db(place.ownerUrl, { name: 'keepsake-admin', max: 1 })
+async function erasures({ ownerUrl }: Books, { say }: Surroundings, open: boolean): Promise<number> {
+  const db = new Db(ownerUrl, { name: 'keepsake-admin', max: 1 })
   try {
     const rows = await db.system('receipts of erasures, for an operator', tx =>
       tx.many<{

@@ -1,12 +1,14 @@
 import { cpSync, existsSync, readFileSync, readdirSync } from 'node:fs'
 import path from 'node:path'
-import { fileURLToPath, pathToFileURL } from 'node:url'
-import { migrate, provision } from '@keepsake/db'
+import { pathToFileURL } from 'node:url'
 import { openObjectStore } from '@keepsake/media'
 import { openKeyStore } from '@keepsake/media/key-store'
 import { openHome } from '@keepsake/local/home'
+import { migrateAll } from '@keepsake/local/migrations'
+import { stackPlatform } from '@keepsake/local/platform'
 import { startPostgres } from '@keepsake/local/postgres'
-import { schemaNames, serviceFolder, serviceNames } from '@keepsake/local/services'
+import { serviceNames } from '@keepsake/local/services'
+import { setLogFile } from '@keepsake/telemetry'
 import type { Place } from './backup.js'
 import { Trouble } from './trouble.js'
 
@@ -18,52 +20,65 @@ export interface Where {
   readonly env: Readonly<Record<string, string | undefined>>
 }
 
-/** An opened place; what was started for it ends with `close`. */
-export interface OpenPlace extends Place {
+/** Where rows and events are; what was started for it ends with `close`. */
+export interface Books {
+  /** Postgres as keepsake_owner. */
+  readonly ownerUrl: string
+  /** Says where events and objects are, as the services' environment does. */
+  readonly env: Readonly<Record<string, string | undefined>>
   close(): Promise<void>
 }
+
+/** Rows, events, objects and keys; what was started for them ends with `close`. */
+export interface OpenPlace extends Place, Books {}
 
 const version = (
   JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as { version: string }
 ).version
-const eventsMigrations = fileURLToPath(new URL('../../../libs/events/migrations', import.meta.url))
 
 /** Opens the album. One that runs is read beside it; the database of one that does not is started for the time of the command. */
 export async function openPlace(where: Where): Promise<OpenPlace> {
-  return where.home === undefined ? openStack(where) : openHomePlace(where.home, where)
+  const { home, env } = where
+  if (home === undefined && (!env['DATABASE_URL'] || !env['KEEPSAKE_OBJECTS']))
+    throw new Trouble('Name the album by --home, or by DATABASE_URL (as keepsake_owner) and KEEPSAKE_OBJECTS.')
+  const folder = home === undefined ? undefined : path.join(home, 'keys')
+  const keys = where.keys ?? folder
+  const store = openKeyStore({ ...(home === undefined ? env : {}), ...(keys && { KEEPSAKE_KEYS: addressOf(keys) }) })
+  if (store === undefined) throw new Trouble('Say where the keys are: --keys DIR or KEEPSAKE_KEYS.')
+  const books = await openBooks(where)
+  const eventsElsewhere = (books.env['KEEPSAKE_EVENTS'] ?? 'postgres') !== 'postgres'
+  return { ...books, objects: openObjectStore(books.env), keys: store, eventsElsewhere }
 }
 
 const addressOf = (keys: string): string =>
   /^[a-z0-9]+:\/\//i.test(keys) ? keys : pathToFileURL(path.resolve(keys)).href
 
-async function openStack({ keys, env }: Where): Promise<OpenPlace> {
-  const url = env['DATABASE_URL']
-  if (!url || !env['KEEPSAKE_OBJECTS'])
-    throw new Trouble('Name the album by --home, or by DATABASE_URL (as keepsake_owner) and KEEPSAKE_OBJECTS.')
-  const store = openKeyStore({ ...env, ...(keys === undefined ? {} : { KEEPSAKE_KEYS: addressOf(keys) }) })
-  if (store === undefined) throw new Trouble('Say where the keys are: --keys DIR or KEEPSAKE_KEYS.')
-  return {
-    ownerUrl: url,
-    objects: openObjectStore(env),
-    keys: store,
-    eventsElsewhere: (env['KEEPSAKE_EVENTS'] ?? 'postgres') !== 'postgres',
-    close: async () => undefined,
+/** Opens what questions about rows and events need: no objects, no keys. Otherwise as `openPlace`. */
+export async function openBooks({ home, env }: Where): Promise<Books> {
+  const close = async () => undefined
+  if (home === undefined) {
+    const url = env['DATABASE_URL']
+    if (!url) throw new Trouble('Name the album by --home, or by DATABASE_URL (as keepsake_owner).')
+    return { ownerUrl: url, env, close }
   }
-}
-
-async function openHomePlace(home: string, { keys }: Where): Promise<OpenPlace> {
   if (!existsSync(path.join(home, 'secrets.json'))) throw new Trouble(`${home} holds no album.`)
-  const objects = openObjectStore({ KEEPSAKE_OBJECTS: pathToFileURL(path.join(home, 'objects')).href })
-  const store = openKeyStore({ KEEPSAKE_KEYS: addressOf(keys ?? path.join(home, 'keys')) })
-  if (store === undefined) throw new Trouble('There is no folder of keys.')
+  setLogFile(path.join(home, 'logs', 'admin.log')) // who looked across families is kept with the album
+  const running = runningOf(home)
+  if (running?.stack !== undefined) {
+    const { adminUrl, database, passwords, env: stack } = stackPlatform(running.stack)
+    return { ownerUrl: ownerOf(adminUrl, database, passwords['owner'] ?? ''), env: stack, close }
+  }
+  if (!existsSync(path.join(home, 'postgres')))
+    throw new Trouble(`The album in ${home} is on a stack and does not run: start it, or name it by DATABASE_URL.`)
   const { database } = JSON.parse(readFileSync(path.join(home, 'secrets.json'), 'utf8')) as {
     database: Record<string, string>
   }
-  const urlOf = (port: number) =>
-    `postgres://keepsake_owner:${encodeURIComponent(database['owner'] ?? '')}@127.0.0.1:${port}/keepsake`
-  const running = runningOf(home)
-  if (running !== undefined)
-    return { ownerUrl: urlOf(running), objects, keys: store, eventsElsewhere: false, close: async () => undefined }
+  const here = {
+    KEEPSAKE_EVENTS: 'postgres',
+    KEEPSAKE_OBJECTS: pathToFileURL(path.join(home, 'objects')).href,
+  }
+  const urlOf = (port: number) => ownerOf(`postgres://127.0.0.1:${port}`, 'keepsake', database['owner'] ?? '')
+  if (running?.postgres !== undefined) return { ownerUrl: urlOf(running.postgres.port), env: here, close }
   const opened = openHome(home, serviceNames, version)
   const server = await startPostgres(home, database['postgres'] ?? '').catch((error: unknown) => {
     opened.close()
@@ -71,9 +86,7 @@ async function openHomePlace(home: string, { keys }: Where): Promise<OpenPlace> 
   })
   return {
     ownerUrl: urlOf(server.port),
-    objects,
-    keys: store,
-    eventsElsewhere: false,
+    env: here,
     close: async () => {
       await server.stop()
       opened.close()
@@ -81,15 +94,26 @@ async function openHomePlace(home: string, { keys }: Where): Promise<OpenPlace> 
   }
 }
 
-/** Port of the database of an album that runs. */
-function runningOf(home: string): number | undefined {
+function ownerOf(server: string, database: string, password: string): string {
+  const url = new URL(server)
+  url.username = 'keepsake_owner'
+  url.password = encodeURIComponent(password)
+  url.pathname = `/${encodeURIComponent(database)}`
+  return url.href
+}
+
+/** What an album that runs says of what it stands on. */
+interface Running {
+  pid: number
+  postgres?: { port: number }
+  stack?: { file: string; name: string }
+}
+
+function runningOf(home: string): Running | undefined {
   try {
-    const state = JSON.parse(readFileSync(path.join(home, 'run.json'), 'utf8')) as {
-      pid: number
-      postgres: { port: number }
-    }
+    const state = JSON.parse(readFileSync(path.join(home, 'run.json'), 'utf8')) as Running
     process.kill(state.pid, 0)
-    return state.postgres.port
+    return state
   } catch {
     return undefined
   }
@@ -110,25 +134,18 @@ export async function makePlace(home: string, keys: string | undefined): Promise
     if (!existsSync(own) || readdirSync(own).length === 0)
       throw new Trouble('A restore needs the keys of the album: --keys DIR.')
     const server = await startPostgres(home, opened.secrets.database['postgres'] ?? '')
-    const { ownerUrl } = await provision({
+    const { ownerUrl } = await migrateAll({
       adminUrl: server.adminUrl,
-      services: schemaNames,
       database: 'keepsake',
       passwords: opened.secrets.database,
     })
-    await migrate({ url: ownerUrl, dir: eventsMigrations, schema: 'events' })
-    for (const name of schemaNames)
-      await migrate({
-        url: ownerUrl,
-        dir: path.join(serviceFolder(name), 'migrations'),
-        schema: name,
-        role: `keepsake_${name}`,
-      })
     const store = openKeyStore({ KEEPSAKE_KEYS: pathToFileURL(own).href })
     if (store === undefined) throw new Trouble('There is no folder of keys.')
+    const env = { KEEPSAKE_EVENTS: 'postgres', KEEPSAKE_OBJECTS: pathToFileURL(path.join(home, 'objects')).href }
     return {
       ownerUrl,
-      objects: openObjectStore({ KEEPSAKE_OBJECTS: pathToFileURL(path.join(home, 'objects')).href }),
+      env,
+      objects: openObjectStore(env),
       keys: store,
       eventsElsewhere: false,
       close: async () => {

@@ -1,9 +1,9 @@
 import { existsSync, mkdirSync } from 'node:fs'
 import path from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { Db, migrate, provision } from '@keepsake/db'
+import { Db } from '@keepsake/db'
 import { makeTopics } from '@keepsake/events'
 import { prepareModels } from '@keepsake/inference'
+import { migrateAll } from '@keepsake/local/migrations'
 import { openObjectStore, prepareBucket, type ObjectStore } from '@keepsake/media'
 import { generateIdentityKeys, identityEnv } from '@keepsake/rpc'
 import { freePorts, startStack, type Part, type Stack } from '@keepsake/stack'
@@ -14,8 +14,6 @@ import { SmallDisk } from './small-disk.js'
 
 const schemas = ['family', 'ingest', 'album', 'face', 'cluster', 'rating', 'render'] as const
 const serviceNames = [...schemas, 'gateway'] as const
-const repository = fileURLToPath(new URL('../../../', import.meta.url))
-const migrations = (name: string) => path.join(repository, name, 'migrations')
 const postgresPassword = 'faults'
 const objectsKey = 'the same in every service of a fault run'
 
@@ -126,10 +124,7 @@ export class Fleet {
     const state = world.stack.state()
     const passwords = Object.fromEntries(['owner', ...schemas].map(each => [each, postgresPassword]))
     const { adminUrl } = state.postgres
-    const { ownerUrl, urls } = await provision({ adminUrl, services: schemas, database: name, passwords })
-    await migrate({ url: ownerUrl, dir: migrations('libs/events'), schema: 'events' })
-    for (const schema of schemas)
-      await migrate({ url: ownerUrl, dir: migrations(`services/${schema}`), schema, role: `keepsake_${schema}` })
+    const { urls } = await migrateAll({ adminUrl, database: name, passwords })
 
     const kafkaEnv = { KEEPSAKE_EVENTS: `kafka://${state.kafka}`, KEEPSAKE_EVENTS_PREFIX: `${name}.` }
     const objects = (endpoint: string) => ({

@@ -5,10 +5,11 @@ import type { RpcDefinition } from '@keepsake/rpc'
 import { ServiceIdentity, createClient, identityEnv, type Client } from '@keepsake/rpc'
 import { environmentOf, inherited } from './environment.js'
 import { openHome, type Home } from './home.js'
+import { migrateAll } from './migrations.js'
 import { prepareModels } from './models.js'
 import { openLoopback } from './loopback.js'
 import type { Options } from './options.js'
-import { migrateAll, onStack, onThisMachine } from './platform.js'
+import { onStack, onThisMachine } from './platform.js'
 import { freePorts, publicPort } from './ports.js'
 import { watchWishes } from './scale.js'
 import { serviceNames, startInProcess, startProcesses, type Fleet, type ServiceName } from './services.js'
@@ -58,7 +59,7 @@ export async function openAlbum(options: Options, say: (line: string) => void, s
       prepareModels(path.join(home.dir, 'models'), say),
     ])
     signal.throwIfAborted()
-    const databases = await migrateAll(platform)
+    const { urls: databases } = await migrateAll(platform)
     signal.throwIfAborted()
 
     const scheme = options.tls ? 'https' : 'http'

@@ -1,15 +1,13 @@
 import { createHmac } from 'node:crypto'
 import path from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { migrate, provision } from '@keepsake/db'
 import { makeTopics } from '@keepsake/events'
 import { prepareBucket } from '@keepsake/media'
 import { readStackFile } from '@keepsake/stack/stack-file'
-import { fileURLToPath } from 'node:url'
 import type { Home } from './home.js'
 import { startPostgres } from './postgres.js'
 import { Sentence } from './sentence.js'
-import { schemaNames, serviceFolder } from './services.js'
+import { schemaNames } from './services.js'
 
 /** What an album stands on: a database, an event log, an object store. Services are told by their environment alone. */
 export interface Platform {
@@ -54,8 +52,16 @@ export async function onThisMachine(
   }
 }
 
+/** The running stack that a state file names, with this album's topics and bucket made where they are missing. */
+export async function onStack(where: { file: string; name: string }): Promise<Platform> {
+  const platform = stackPlatform(where)
+  await makeTopics(platform.env)
+  await prepareBucket(platform.env)
+  return platform
+}
+
 /** The running stack that a state file names; `name` keeps albums on it apart: database, topics and groups, keys of objects. */
-export async function onStack({ file, name }: { file: string; name: string }): Promise<Platform> {
+export function stackPlatform({ file, name }: { file: string; name: string }): Platform {
   const stack = (() => {
     try {
       return readStackFile(file)
@@ -77,8 +83,6 @@ export async function onStack({ file, name }: { file: string; name: string }): P
   // The server's roles are shared by all albums on it, so their passwords follow from the server, not from the album.
   const secret = decodeURIComponent(new URL(adminUrl).password)
   const password = (role: string) => createHmac('sha256', secret).update(`keepsake role ${role}`).digest('base64url')
-  await makeTopics(env)
-  await prepareBucket(env)
   return {
     adminUrl,
     database: name === 'keepsake' ? name : `keepsake_${name.replaceAll('-', '_')}`,
@@ -87,18 +91,4 @@ export async function onStack({ file, name }: { file: string; name: string }): P
     state: () => ({ stack: { file, name } }),
     close: () => Promise.resolve(),
   }
-}
-
-const events = fileURLToPath(new URL('../../../libs/events/migrations', import.meta.url))
-
-/** Roles, schemas and every numbered migration; answers each service's database address. Several may do it at once. */
-export async function migrateAll(platform: Platform): Promise<Record<string, string>> {
-  const { adminUrl, database, passwords } = platform
-  const { ownerUrl, urls } = await provision({ adminUrl, services: schemaNames, database, passwords })
-  await migrate({ url: ownerUrl, dir: events, schema: 'events' })
-  for (const name of schemaNames) {
-    const dir = path.join(serviceFolder(name), 'migrations')
-    await migrate({ url: ownerUrl, dir, schema: name, role: `keepsake_${name}` })
-  }
-  return urls
 }

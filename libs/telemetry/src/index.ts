@@ -1,4 +1,4 @@
-export { logger, nestLogger, setLogFile, setLogLevel, logLevels, type LogLevel } from './logger.js'
+export { logger, nestLogger, logToStandardError, setLogFile, setLogLevel, logLevels, type LogLevel } from './logger.js'
 export {
   declaredMetrics,
   metrics,

@@ -62,6 +62,11 @@ export function setLogLevel(next: LogLevel): void {
   for (const known of loggers.values()) known.level = next
 }
 
+/** Sends every line of this process, from now on, to standard error: standard output is for what a command answers. */
+export function logToStandardError(): void {
+  target = pino.destination({ dest: 2, sync: true })
+}
+
 /** A log file of so many bytes is set aside; the one set aside before it goes. */
 const mostBytes = 20e6
 
