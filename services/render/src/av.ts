@@ -12,6 +12,9 @@ const PRESET = 'veryfast'
 const CRF = 21
 const AUDIO_BITRATE = '160k'
 
+/** Shapes that differ by less are the same: renditions are rounded to whole and even pixels. */
+const SAME_SHAPE = 0.03
+
 Log.setLevel(av.AV_LOG_ERROR)
 
 /** Runs a filter graph that ends in a sink, and gives its frames one after the other. */
@@ -65,6 +68,8 @@ export interface ClipRequest {
   inS: number
   /** Frames wanted; the last one repeats where the clip ends early. */
   frames: number
+  /** Width by height of the picture that `crop` is a part of. A clip of another shape (live photos have some) loses what lies outside of it. */
+  shape: number
   crop: Rect
   fit: 'cover' | 'panel'
   panel: PixelRect
@@ -78,7 +83,9 @@ export class ClipReader {
   static async open(clip: ClipRequest): Promise<ClipReader> {
     const { crop, panel, film } = clip
     const timing = `movie=${clip.file}:seek_point=${Math.max(0, clip.inS - 0.001)},trim=start=${clip.inS},setpts=PTS-STARTPTS,fps=${FPS},tpad=stop_mode=clone:stop=-1,trim=end_frame=${clip.frames}`
-    const cut = `crop=iw*${crop.w}:ih*${crop.h}:iw*${crop.x}:ih*${crop.y}`
+    const near = `lt(abs(iw/ih/${clip.shape}-1),${SAME_SHAPE})`
+    const shaped = `crop='if(${near},iw,min(iw,ih*${clip.shape}))':'if(${near},ih,min(ih,iw/${clip.shape}))'`
+    const cut = `${shaped},crop=iw*${crop.w}:ih*${crop.h}:iw*${crop.x}:ih*${crop.y}`
     const colour = 'out_color_matrix=bt709:out_range=tv:flags=bicubic'
     const sized = `${cut},scale=${panel.width}:${panel.height}:${colour},setsar=1,format=yuv420p`
     const [w, h] = [Math.round(film.width / 16) * 2, Math.round(film.height / 16) * 2]

@@ -25,6 +25,13 @@ test('where nothing is heard or seen, a second that moves is better than one tha
   expect(reason).toBe('the second with motion')
 })
 
+test('of the clip of a live photo it is the one around the picture, unless much more happens elsewhere', () => {
+  const clip = { ...still, durationS: 3, momentS: 1.5 }
+  expect(bestSecond(clip)).toMatchObject({ startS: 1, reason: 'the second with the picture itself' })
+  const laugh = { atS: 2.4, size: 0.35, smile: 1, weight: 2 }
+  expect(bestSecond({ ...clip, faces: [laugh] }).startS).toBeGreaterThan(1)
+})
+
 test('a voice draws it where no face is seen, wild motion drives it away', () => {
   expect(bestSecond({ ...still, loudness: [-70, -70, -70, -20, -70, -70, -70, -70, -70, -70] }).startS).toBe(3)
   const motion = [0.3, 0.3, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9]

@@ -9,6 +9,8 @@ export interface VideoFacts {
   loudness: readonly number[]
   /** Motion of each whole second, 0 (still) to 1 (everything moves). */
   motion: readonly number[]
+  /** Only the clip of a live photo: when its still was taken, seconds. */
+  momentS?: number
 }
 
 /** The chosen start and why, in words for the storyboard. */
@@ -46,7 +48,10 @@ function scoreWindow(video: VideoFacts, startS: number, windowS: number): { scor
   const voice = clamp01((loud + 50) / 30)
   const moving = mean(video.motion, startS, windowS, 0)
   const calm = moving <= 0.35 ? moving / 0.35 : Math.max(-0.5, 1 - (moving - 0.35) / 0.3)
+  const off = video.momentS === undefined ? windowS : Math.abs(startS + windowS / 2 - video.momentS)
   const parts: [string, number][] = [
+    // What was worth a picture: its moment in the middle weighs as much as smiles do.
+    ['the picture itself', 2 * Math.max(0, 1 - off / windowS)],
     ['faces', 3 * Math.min(2, face)],
     ['smiles', 2 * Math.min(2, smile)],
     ['voices', video.loudness.length > 0 ? voice : 0],

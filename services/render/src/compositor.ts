@@ -148,9 +148,11 @@ export class Compositor {
     const drawer =
       slot.kind !== 'item'
         ? await this.card(slot.picture, room)
-        : slot.picture.rendition === 'playback'
-          ? await this.clip(slot)
-          : await this.photo(slot, room)
+        : slot.picture.rendition === 'preview'
+          ? await this.photo(slot, room)
+          : slot.still
+            ? this.live({ ...slot, still: slot.still }, room)
+            : await this.clip(slot)
     if (!layer) return drawer
     const rise = slot.kind === 'item' ? 0 : CARD_TEXT_FRAMES
     return {
@@ -173,6 +175,7 @@ export class Compositor {
       file: this.sources(picture),
       inS: slot.inS ?? 0,
       frames: slot.frames + slot.tailFrames,
+      shape: picture.width / picture.height,
       crop: framing.start,
       fit: framing.fit,
       panel: framing.panel,
@@ -185,6 +188,31 @@ export class Compositor {
         if (at < k) throw new Error(`the clip ${picture.mediaId} gave no frame ${k} at ${slot.inS ?? 0} s`)
       },
       close: () => reader.close(),
+    }
+  }
+
+  /** The clip of a live photo; from where it cannot be read on, its still. */
+  private live(
+    slot: Pick<Slot, 'picture' | 'inS' | 'frames' | 'tailFrames' | 'framing'> & { still: Picture },
+    room: Room,
+  ): Drawer {
+    const still = (): Promise<Drawer> => this.photo({ ...slot, picture: slot.still }, room)
+    let broken = false
+    let drawer = this.clip(slot)
+    drawer.catch(() => undefined)
+    return {
+      draw: async (k, target) => {
+        try {
+          await (await drawer).draw(k, target)
+        } catch (error) {
+          if (broken) throw error
+          broken = true
+          void drawer.then(clip => clip.close()).catch(() => undefined)
+          drawer = still()
+          await (await drawer).draw(k, target)
+        }
+      },
+      close: () => void drawer.then(d => d.close()).catch(() => undefined),
     }
   }
 

@@ -131,7 +131,8 @@ async function soundOf(
   for (const slot of board.slots) {
     if (slot.kind !== 'item' || slot.inS === undefined) continue
     const lengthS = heardSeconds(slot)
-    const sound = await clipSound(sourceOf(slot.picture), slot.inS, lengthS)
+    const heard = clipSound(sourceOf(slot.picture), slot.inS, lengthS)
+    const sound = await (slot.still ? heard.catch(() => undefined) : heard)
     if (sound) clips.push({ sound, atS: slot.startFrame / FPS, lengthS })
   }
   const sound = mix(music, clips, seconds)

@@ -1,5 +1,5 @@
 /** What the service and the film child say to each other. Plain data only: it crosses a process boundary. */
-import type { Storyboard } from './storyboard.js'
+import type { Picture, Storyboard } from './storyboard.js'
 
 /** Everything the child needs to make a film. */
 export interface FilmJob {
@@ -15,6 +15,12 @@ export interface FilmJob {
 /** Key of a picture in `FilmJob.sources`. */
 export const pictureKey = (picture: { mediaId: string; rendition: string }): string =>
   `${picture.mediaId}/${picture.rendition}`
+
+/** Every picture that a film is made from, once; the stills that stand in for clips included. */
+export function picturesOf(board: Storyboard): Picture[] {
+  const all = board.slots.flatMap(slot => (slot.still ? [slot.picture, slot.still] : [slot.picture]))
+  return [...new Map(all.map(picture => [pictureKey(picture), picture])).values()]
+}
 
 /** What the child says. */
 export type ChildMessage =

@@ -74,7 +74,7 @@ beforeAll(async () => {
     [1280, 720],
     [800, 800],
   ] as const
-  items = Array.from({ length: 12 }, (_, n) => {
+  items = Array.from({ length: 14 }, (_, n) => {
     const [width, height] = shapes[n % 4] ?? shapes[0]
     if (n === 4)
       return testItem(n, {
@@ -90,6 +90,14 @@ beforeAll(async () => {
         height: 640,
         video: { durationS: 3, faces: [], loudness: [], motion: [] },
       })
+    // Live photos: one whose clip has another shape than its still, and one whose clip is not readable.
+    if (n === 6 || n === 10)
+      return testItem(n, {
+        kind: 'live',
+        width: 1200,
+        height: 900,
+        video: { durationS: 3, faces: [], loudness: [], motion: [], momentS: 1.5 },
+      })
     return testItem(n, { width, height, faces: n % 3 === 0 ? [{ x: 0.6, y: 0.2, w: 0.15, h: 0.2, weight: 1 }] : [] })
   })
   for (const [n, item] of items.entries()) {
@@ -104,6 +112,11 @@ beforeAll(async () => {
       })
     }
   }
+  await testClip(path.join(folder, 'item-006.mp4'), { width: 640, height: 360, seconds: 3, seed: 106, tone: 660 })
+  await writeFile(
+    path.join(folder, 'item-010.mp4'),
+    (await readFile(path.join(folder, 'item-006.mp4'))).subarray(0, 900),
+  )
   // Plain names for the tests that read clips in this process; the film child makes its own links.
   process.chdir(folder)
   board = planned(items)
@@ -139,7 +152,7 @@ async function expectedPicture(slot: Slot): Promise<{ luma: Uint8Array; width: n
   return { luma, width, height }
 }
 
-describe('a film of ten photos and two videos', () => {
+describe('a film of ten photos, two videos and two live photos', () => {
   test('lasts as long as its plan, in picture and sound', () => {
     expect(decoded.frames).toBe(board.frames)
     expect(decoded.durationS).toBeCloseTo(durationS(board), 1)
@@ -160,7 +173,7 @@ describe('a film of ten photos and two videos', () => {
 
   test('keeps every frame where it belongs: PSNR of slot after slot against frames made anew', async () => {
     const compositor = new Compositor(board, plain)
-    for (const i of [3, 6, 11]) {
+    for (const i of [3, 6, 7, 11]) {
       let k = 0
       for await (const planes of compositor.slot(i)) {
         const made = planes.slice(0, board.width * board.height)
@@ -211,6 +224,33 @@ describe('a film of ten photos and two videos', () => {
     const slot = board.slots.find(s => s.mediaId === items[4]?.mediaId)
     const at = ((slot?.startFrame ?? 0) / FPS + 0.3) * 48_000
     expect(goertzel(decoded.sound.left.subarray(at, at + 19_200), 440)).toBeGreaterThan(0.08)
+  })
+
+  test('shows the moving part of a live photo with its sound, upright and unstretched', async () => {
+    const slot = slotOf(6)
+    expect([slot.picture.rendition, slot.inS]).toEqual(['playback', expect.any(Number)])
+    const { left, top, width, height } = pixelsOf(slot.framing.start, 480, 360)
+    const frames = await clipFrames('item-006.mp4')
+    const clip = await sharp(frames[Math.round(((slot.inS ?? 0) + slot.frames / FPS / 2) * 30)], {
+      raw: { width: 640, height: 360, channels: 1 },
+    })
+      .extract({ left: 80 + left, top, width, height })
+      .resize(decoded.width, decoded.height, { fit: 'fill' })
+      .toColourspace('b-w')
+      .raw()
+      .toBuffer()
+    const shown = decoded.at(slot.startFrame + Math.floor(slot.frames / 2))
+    expect(ssim(clip, shown, decoded.width, decoded.height)).toBeGreaterThan(0.8)
+    const at = (slot.startFrame / FPS + 0.3) * 48_000
+    expect(goertzel(decoded.sound.left.subarray(at, at + 19_200), 660)).toBeGreaterThan(0.08)
+  })
+
+  test('shows the still of a live photo whose clip cannot be read', async () => {
+    const slot = slotOf(10)
+    if (!slot.still) throw new Error('the plan names no still')
+    const { luma, width, height } = await expectedPicture({ ...slot, picture: slot.still })
+    const frame = decoded.at(slot.startFrame + Math.floor(slot.frames / 2))
+    expect(ssim(luma, crop(frame, decoded.width, slot.framing.panel), width, height)).toBeGreaterThan(0.9)
   })
 
   test('has a poster of its best item and reports progress', async () => {
@@ -269,6 +309,27 @@ test('without music a film of silent items is silent and still valid', async () 
   expect([quiet.width, quiet.height, quiet.frames]).toEqual([360, 360, silent.frames])
   expect(quiet.lufs).toBe(-70)
 }, 240_000)
+
+function slotOf(n: number): Slot {
+  const slot = board.slots.find(s => s.mediaId === items[n]?.mediaId)
+  if (!slot) throw new RangeError(`item ${n} is not in the film`)
+  return slot
+}
+
+function pixelsOf(rect: { x: number; y: number; w: number; h: number }, width: number, height: number) {
+  return {
+    left: Math.round(rect.x * width),
+    top: Math.round(rect.y * height),
+    width: Math.round(rect.w * width),
+    height: Math.round(rect.h * height),
+  }
+}
+
+/** Luma of each frame of a clip. */
+async function clipFrames(file: string): Promise<Uint8Array[]> {
+  const clip = await decodeFilm(path.join(folder, file))
+  return Array.from({ length: clip.frames }, (_, i) => clip.at(i))
+}
 
 function crop(
   plane: Uint8Array,

@@ -4,7 +4,7 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { childEnv, givesMemoryBack } from '@keepsake/media/child-env'
-import { pictureKey, type ChildMessage, type FilmJob } from './film-job.js'
+import { pictureKey, picturesOf, type ChildMessage, type FilmJob } from './film-job.js'
 import type { Picture, Storyboard } from './storyboard.js'
 
 /** What a film is made of and who hears of its making. */
@@ -42,12 +42,11 @@ export async function makeFilm(request: FilmRequest): Promise<FinishedFilm> {
   await mkdir(parent, { recursive: true })
   const folder = await mkdtemp(path.join(parent, 'keepsake-film-'))
   try {
-    const pictures = new Map(request.board.slots.map(s => [pictureKey(s.picture), s.picture]))
     const film = await runChild(
       {
         board: request.board,
         folder,
-        sources: Object.fromEntries([...pictures].map(([key, picture]) => [key, request.source(picture)])),
+        sources: Object.fromEntries(picturesOf(request.board).map(p => [pictureKey(p), request.source(p)])),
         segments: Object.fromEntries(request.segments),
       },
       request,

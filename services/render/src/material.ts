@@ -16,7 +16,7 @@ import { filmLocale, type DatePrecision } from './words.js'
 /** What a film is planned from, and where its pictures lie. */
 export interface Material {
   request: PlanRequest
-  /** Object keys of each item: the still, and the clip of a video. */
+  /** Object keys of each item: the still, and the clip of a video or live photo. */
   keys: Map<string, { preview: string; playback: string }>
   rejected: { mediaId: string; reason: string }[]
   /** How many items the selection could choose from. */
@@ -140,6 +140,8 @@ export function isThere(facts: DescribedMedia): boolean {
 function planItem(chosen: Chosen, facts: DescribedMedia, bytes: StoredMedia, faces: readonly Face[]): PlanItem {
   const media = facts.media
   const isVideo = bytes.kind === 'video'
+  // Only a clip that was made playable: one that could not be read leaves the still.
+  const isLive = bytes.kind === 'live' && bytes.playbackKey !== ''
   const at = media?.takenAt ?? new Date(0)
   const offset = media?.takenAtOffsetMinutes ?? 0
   const weightOf = (f: Face): number => (f.age > 0 && f.age < CHILD_AGE ? CHILD_WEIGHT : 1) * Math.max(0.2, f.score)
@@ -167,10 +169,12 @@ function planItem(chosen: Chosen, facts: DescribedMedia, bytes: StoredMedia, fac
     rating: chosen.rating,
     reason: chosen.reason,
     tag: `${bytes.version}-${bytes.rotation}`,
-    ...(isVideo
+    ...(isVideo || isLive
       ? {
           video: {
             durationS: bytes.duration ?? 0,
+            // Faces of a live photo are those of its still, which phones take in the middle of the clip.
+            ...(isLive ? { momentS: (bytes.duration ?? 0) / 2 } : {}),
             faces: faces.flatMap(f =>
               samples(f).map(atS => ({ atS, size: f.box?.h ?? 0, smile: f.smile, weight: weightOf(f) })),
             ),

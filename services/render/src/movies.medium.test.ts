@@ -31,6 +31,7 @@ import { RenderModule } from './render.module.js'
 import { GROUP } from './segments.js'
 import { decodeFilm } from './testing/decode.js'
 import { TestFamily } from './testing/family.js'
+import { testClip } from './testing/material.js'
 import { MovieWorker } from './worker.js'
 
 const keys = generateIdentityKeys(['render', 'family', 'album'])
@@ -204,6 +205,36 @@ describe('making a movie', () => {
     )
     expect(Number(said[0]?.n)).toBeGreaterThanOrEqual(3)
   }, 90_000)
+
+  test('shows the clip of a live photo, and its still where the clip is no video', async () => {
+    const [moving, broken] = family.items
+    if (!moving || !broken) throw new Error('the family has no items')
+    const file = path.join(folder, 'clip.mp4')
+    await testClip(file, { width: 320, height: 240, seconds: 3, seed: 40, tone: 440 })
+    const bytes = await readFile(file)
+    for (const [item, data] of [
+      [moving, bytes],
+      [broken, bytes.subarray(0, 500)],
+    ] as const) {
+      item.clipKey = `families/${family.id}/media/${item.id}/renditions/playback`
+      item.version++
+      await objects().put(item.clipKey, data, { contentType: 'video/mp4' })
+    }
+    try {
+      const movie = await make()
+      const film = await objects().withFile(movie.movieKey, decodeFilm)
+      expect(film.frames).toBe(Math.round(movie.duration * 30))
+      // The only sound of a film without music is the clip's.
+      expect(film.lufs).toBeGreaterThan(-20)
+      for (const item of [moving, broken]) {
+        const slot = movie.storyboard.find(s => s.mediaId === item.id)
+        expect(slot?.in).toBeGreaterThan(0)
+        expect(slot?.reason).toContain('the picture itself')
+      }
+    } finally {
+      for (const item of [moving, broken]) delete item.clipKey
+    }
+  })
 
   test('fewer than ten eligible items make no movie, and the reason says how many there are', async () => {
     family.items.slice(0, 3).forEach(i => (i.blocked = 'never'))

@@ -58,7 +58,7 @@ const request = fc
       rating: i.rating,
       reason: 'r',
       tag: `t${n}`,
-      ...(i.kind === 'video' ? { video: { durationS: i.durationS, faces: [], loudness: [], motion: [] } } : {}),
+      ...(i.kind === 'photo' ? {} : { video: { durationS: i.durationS, faces: [], loudness: [], motion: [] } }),
     })),
   }))
 
@@ -254,4 +254,42 @@ test('chapters name every slot and end where the film ends', () => {
 test('a length in seconds leaves room for the cards', () => {
   expect(itemsForSeconds(30, 'uplifting')).toBe(26)
   expect(itemsForSeconds(5, 'uplifting')).toBe(10)
+})
+
+describe('a live photo', () => {
+  const slotOf = (changes: Partial<PlanItem>) => {
+    const items = Array.from({ length: 10 }, (_, n) => testItem(n, n === 3 ? { kind: 'live', ...changes } : {}))
+    const board = planned({
+      items,
+      from: '2026-08-01',
+      to: '2026-08-31',
+      locale: 'en',
+      mood: 'uplifting',
+      film: SIZES['16:9'],
+      music: true,
+      seed: 1,
+    })
+    const slot = board.slots.find(s => s.mediaId === items[3]?.mediaId)
+    return { board, slot }
+  }
+
+  test('shows its clip around the moment of the still, and names the still that stands in for it', () => {
+    const { slot } = slotOf({ video: { durationS: 3, faces: [], loudness: [], motion: [], momentS: 1.5 } })
+    expect(slot?.picture.rendition).toBe('playback')
+    expect(slot?.still).toMatchObject({ mediaId: slot?.mediaId, rendition: 'preview' })
+    expect(slot?.inS).toBe(1)
+    expect(slot?.framing.start).toEqual(slot?.framing.end)
+  })
+
+  test('shows its still where it has no clip, or one that would freeze before its second is over', () => {
+    for (const changes of [{}, { video: { durationS: 0.6, faces: [], loudness: [], motion: [], momentS: 0.3 } }]) {
+      const { slot } = slotOf(changes)
+      expect([slot?.picture.rendition, slot?.inS, slot?.still]).toEqual(['preview', undefined, undefined])
+    }
+  })
+
+  test('counts as a photo', () => {
+    const { board } = slotOf({ video: { durationS: 3, faces: [], loudness: [], motion: [], momentS: 1.5 } })
+    expect(board.altText).toContain('10 photos')
+  })
 })

@@ -48,7 +48,7 @@ export interface PlanItem {
   reason: string
   /** Changes whenever the stored preview or playback changes. */
   tag: string
-  /** Only videos. */
+  /** Of a video, or of the clip of a live photo. A live photo without it is shown as its still. */
   video?: VideoFacts
 }
 
@@ -108,8 +108,9 @@ export function planMovie(request: PlanRequest): PlanResult {
     const thisMonth = monthText(day, request.locale)
     if (monthCards && thisMonth !== month && dated(item)) drafts.push(cardDraft('month', item, film, thisMonth))
     if (dated(item)) month = thisMonth
-    drafts.push(itemDraft(item, request.locale, film, zoomIn, MOODS[request.mood].bpm))
-    if (item.kind !== 'video') zoomIn = !zoomIn
+    const draft = itemDraft(item, request.locale, film, zoomIn, MOODS[request.mood].bpm)
+    drafts.push(draft)
+    if (draft.inS === undefined) zoomIn = !zoomIn
   }
   drafts.push(endDraft(request, items, film))
   const slots = onGrid(drafts, MOODS[request.mood].bpm, film)
@@ -203,9 +204,12 @@ function cardOn(
 
 function itemDraft(item: PlanItem, locale: FilmLocale, film: FilmSize, zoomIn: boolean, bpm: number): Draft {
   const stamp = stampText(dayOf(item.takenAt), item.precision, locale)
-  const isVideo = item.kind === 'video'
   const slotS = (SLOT_BEATS * 60) / bpm
-  const second = isVideo && item.video ? bestSecond(item.video, slotS + FADE_FRAMES / FPS) : undefined
+  const windowS = slotS + FADE_FRAMES / FPS
+  // A clip that is shorter than its slot would end in a frozen picture: then the still, which moves slowly, is better.
+  const clip = item.kind === 'live' && (item.video?.durationS ?? 0) >= windowS
+  const moves = item.kind === 'video' || clip
+  const second = moves && item.video ? bestSecond(item.video, windowS) : undefined
   const startS = second?.startS ?? 0
   const seen = (f: FramedFace): boolean => f.ranges?.some(r => r.start <= startS + slotS && r.end >= startS) ?? true
   const faces = item.faces.filter(seen).map(({ ranges: _ranges, ...face }) => face)
@@ -213,9 +217,10 @@ function itemDraft(item: PlanItem, locale: FilmLocale, film: FilmSize, zoomIn: b
     kind: 'item',
     beats: SLOT_BEATS,
     mediaId: item.mediaId,
-    picture: pictureOf(item, isVideo ? 'playback' : 'preview'),
-    ...(isVideo ? { inS: startS } : {}),
-    framing: frameItem({ ...item, faces, zoom: isVideo ? 'none' : zoomIn ? 'in' : 'out' }, film),
+    picture: pictureOf(item, moves ? 'playback' : 'preview'),
+    ...(moves ? { inS: startS } : {}),
+    ...(clip ? { still: pictureOf(item, 'preview') } : {}),
+    framing: frameItem({ ...item, faces, zoom: moves ? 'none' : zoomIn ? 'in' : 'out' }, film),
     ...(stamp ? { text: { place: 'stamp' as const, lines: [{ text: stamp, size: 0.042 }] } } : {}),
     fadeOutFrames: 0,
     reason: second ? `${item.reason}${item.reason ? ' · ' : ''}${second.reason}` : item.reason,

@@ -7,7 +7,7 @@ import { span } from '@keepsake/telemetry'
 import { chaptersVtt } from './chapters.js'
 import { statusCodes } from './errors.js'
 import { makeFilm, type FinishedFilm } from './film.js'
-import { pictureKey } from './film-job.js'
+import { picturesOf } from './film-job.js'
 import { endJob, holdsJob, type Job } from './jobs.js'
 import { filmPrefix, movieKeys, segmentKey } from './keys.js'
 import { describe, gatherMaterial, mayBeShown, membersFor, type Material } from './material.js'
@@ -67,7 +67,6 @@ async function attempt(deps: RenderDeps, job: Job, signal: AbortSignal): Promise
     if (!keys) throw new Error(`nothing is known of the bytes of ${picture.mediaId}`)
     return keys[picture.rendition]
   }
-  const pictures = [...new Map(board.slots.map(s => [pictureKey(s.picture), s.picture])).values()]
   const known = await knownSegments(
     db,
     familyId,
@@ -77,7 +76,7 @@ async function attempt(deps: RenderDeps, job: Job, signal: AbortSignal): Promise
   for (const hash of known) if (await objects.stat(segmentKey(familyId, hash))) stored.push(hash)
   const film = await withFiles(
     objects,
-    [...pictures.map(keyOf), ...stored.map(h => segmentKey(familyId, h))],
+    [...picturesOf(board).map(keyOf), ...stored.map(h => segmentKey(familyId, h))],
     signal,
     files =>
       makeFilm({

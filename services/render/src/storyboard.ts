@@ -56,8 +56,10 @@ export interface Slot {
   /** The item shown; absent on cards, which only borrow a picture for their background. */
   mediaId?: string
   picture: Picture
-  /** Seconds into the video. */
+  /** Seconds into the video, or into the clip of a live photo. */
   inS?: number
+  /** Only live photos whose clip is shown: the still that stands in where the clip cannot be read. */
+  still?: Picture
   framing: Framing
   /** How it begins. A fade mixes with the slot before for `frames` frames. */
   transition: { kind: 'cut' | 'fade'; frames: number }

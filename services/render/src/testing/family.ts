@@ -17,6 +17,8 @@ export interface AlbumItem {
   blocked: string
   trashed: boolean
   version: number
+  /** Only live photos: the object key of the clip to play. */
+  clipKey?: string
 }
 
 /** The album; change what is in it between calls. */
@@ -102,6 +104,9 @@ export class TestFamily {
                 height: 300,
                 version: i.version,
                 previewKey: this.previewKey(i.id),
+                ...(i.clipKey === undefined
+                  ? {}
+                  : { kind: 'live', playbackKey: i.clipKey, duration: 3, motion: [0, 0.2, 0] }),
               }),
             ),
           })),
