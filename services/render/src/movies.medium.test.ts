@@ -125,6 +125,7 @@ afterAll(async () => {
 
 afterEach(async () => {
   family.away = undefined
+  family.locale = 'en'
   for (const item of family.items)
     Object.assign(item, { audience: { kind: 'everyone', ids: [] }, blocked: '', trashed: false })
   const { movies } = await client.listMovies({ cursor: '', limit: 100 }, await as(parent))
@@ -205,6 +206,19 @@ describe('making a movie', () => {
     )
     expect(Number(said[0]?.n)).toBeGreaterThanOrEqual(3)
   }, 90_000)
+
+  test('speaks the language of the family: title, stamps, chapters and alternative', async () => {
+    family.locale = 'ja'
+    const movie = await make()
+    expect(movie.title).toBe('2026年8月')
+    expect(movie.altText).toBe('「2026年8月」のムービー。写真11枚。2026年8月1日〜2026年8月11日')
+    expect(movie.storyboard.map(s => s.text)).toEqual([
+      '2026年8月',
+      ...family.items.map((_, n) => `2026年8月${n + 1}日`),
+      'またね\n写真11枚',
+    ])
+    expect(await objects().withFile(movie.chaptersKey, file => readFile(file, 'utf8'))).toContain('2026年8月11日')
+  })
 
   test('shows the clip of a live photo, and its still where the clip is no video', async () => {
     const [moving, broken] = family.items

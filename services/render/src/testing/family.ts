@@ -25,6 +25,7 @@ export interface AlbumItem {
 export class TestFamily {
   readonly id = randomUUID()
   items: AlbumItem[] = []
+  locale = 'en'
   members: { id: string; role: string; groupIds: string[] }[] = []
   /** When set, every question fails with it. */
   away: Error | undefined
@@ -88,7 +89,7 @@ export class TestFamily {
       },
       {
         getFamily: () =>
-          ask(() => ({ family: Family.fromPartial({ id: this.id, locale: 'en', timeZone: 'Europe/Paris' }) })),
+          ask(() => ({ family: Family.fromPartial({ id: this.id, locale: this.locale, timeZone: 'Europe/Paris' }) })),
         listChildren: () => ask(() => ({ children: [] })),
         listMembers: () => ask(() => ({ members: this.members.map(m => Member.fromPartial(m)) })),
       },
