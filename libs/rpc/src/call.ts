@@ -8,12 +8,16 @@ export interface MemberCaller {
   readonly memberId: string
   readonly role: 'parent' | 'relative'
   readonly groupIds: readonly string[]
+  /** true: an API key speaks for the person, not the person who signed in. */
+  readonly byKey?: true
 }
 
 /** A signed-in account outside any family (its families, its API keys, an invitation). */
 export interface AccountCaller {
   readonly kind: 'account'
   readonly accountId: string
+  /** true: an API key speaks for the person, not the person who signed in. */
+  readonly byKey?: true
 }
 
 /** Another service, for one family or for none. */
@@ -76,6 +80,12 @@ export function accountOf(call: Pick<Call, 'caller'>): string {
   if (call.caller.kind === 'member' || call.caller.kind === 'account') return call.caller.accountId
   if (call.caller.kind === 'anonymous') throw unauthenticated()
   throw denied('ACCOUNT_REQUIRED', 'Only a person can do this.')
+}
+
+/** Throws SESSION_REQUIRED where an API key asks for what only a person may decide. */
+export function requireSession(call: Pick<Call, 'caller'>): void {
+  if ('byKey' in call.caller && call.caller.byKey)
+    throw denied('SESSION_REQUIRED', 'Only a person who has signed in can decide this: no API key can.')
 }
 
 /** The family of the verified caller: a member's own, or the one a service named. Throws where there is none. */

@@ -135,7 +135,9 @@ function parseCaller(value: unknown): Exclude<Caller, { kind: 'anonymous' }> | u
   if (typeof value !== 'object' || value === null) return undefined
   const c = value as Record<string, unknown>
   const id = (name: string): name is string => typeof c[name] === 'string' && c[name] !== ''
-  if (c['kind'] === 'account' && id('accountId')) return { kind: 'account', accountId: c['accountId'] as string }
+  const byKey = c['byKey'] === true ? { byKey: true as const } : {}
+  if (c['kind'] === 'account' && id('accountId'))
+    return { kind: 'account', accountId: c['accountId'] as string, ...byKey }
   if (c['kind'] === 'service' && id('service'))
     return {
       kind: 'service',
@@ -160,6 +162,7 @@ function parseCaller(value: unknown): Exclude<Caller, { kind: 'anonymous' }> | u
       memberId: c['memberId'] as string,
       role,
       groupIds,
+      ...byKey,
     }
   return undefined
 }

@@ -5,6 +5,7 @@ export {
   requireMember,
   requireParent,
   requireService,
+  requireSession,
   type AccountCaller,
   type AnonymousCaller,
   type Call,

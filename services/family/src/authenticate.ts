@@ -13,7 +13,8 @@ interface Known {
 
 /**
  * Turns what a client carries into a signed identity for one request: of a member where a family is named, else of the
- * account. The session or key is looked up each time, so a revoked one stops at once.
+ * account. The session or key is looked up each time, so a revoked one stops at once. An identity of a key says so: some things only a person
+ * decides.
  */
 export async function authenticate(
   db: Db,
@@ -25,10 +26,11 @@ export async function authenticate(
 ): Promise<AuthenticateResponse> {
   const { token, familyId } = request
   const session = token.startsWith(apiKeyPrefix) ? undefined : await access.read(token, now)
+  const key = session === undefined ? { byKey: true as const } : {}
   const who = (tx: Tx) => (session === undefined ? byKey(tx, token, now) : bySession(tx, session.sessionId, now))
   if (familyId === undefined) {
     const known = await db.unscoped(call, who)
-    const signed = await identity.forPerson({ kind: 'account', accountId: known.accountId })
+    const signed = await identity.forPerson({ kind: 'account', accountId: known.accountId, ...key })
     return { identity: signed, accountId: known.accountId, scopes: known.scopes, plan: '' }
   }
   // Authenticate is asked by the gateway, whose call is for no family: the family is the one it asks about.
@@ -48,6 +50,7 @@ export async function authenticate(
     memberId: member.memberId,
     role: member.role,
     groupIds: member.groupIds,
+    ...key,
   })
   return {
     identity: signed,

@@ -215,6 +215,30 @@ describe('an API key', () => {
   })
 })
 
+describe('consent', () => {
+  test('is decided by a person who signed in, never by a key: neither given nor withdrawn, nor with a new family', async () => {
+    const who = await person()
+    const id = await found(who)
+    const { secret } = await family.createApiKey({ name: 'nas', scopes: ['admin'] }, await as(who))
+    const byKey = async (familyId?: string) => {
+      const { identity } = await family.authenticate(
+        { token: secret, ...(familyId !== undefined && { familyId }) },
+        { deadlineMs },
+      )
+      return { identity, deadlineMs }
+    }
+    const refused = { code: 'PERMISSION_DENIED', reason: 'SESSION_REQUIRED' }
+    const yes = { faceRecognitionConsent: true, consentTextVersion: '1' }
+    await expect(family.updateFamily(yes, await byKey(id))).rejects.toMatchObject(refused)
+    await expect(family.createFamily({ ...settings, ...yes }, await byKey())).rejects.toMatchObject(refused)
+    await family.updateFamily(yes, await as(who, id))
+    await expect(family.updateFamily({ faceRecognitionConsent: false }, await byKey(id))).rejects.toMatchObject(refused)
+    // The key may do the rest: what it may not is decide.
+    const { family: renamed } = await family.updateFamily({ name: 'Renamed' }, await byKey(id))
+    expect(renamed).toMatchObject({ name: 'Renamed', faceRecognition: { given: true } })
+  })
+})
+
 describe('a family', () => {
   test('is its founder’s, with nobody’s consent until somebody gives it', async () => {
     const who = await person()

@@ -31,6 +31,7 @@ import {
   requireMember,
   requireParent,
   requireService,
+  requireSession,
   RpcService,
   ServiceIdentity,
   type Call,
@@ -142,6 +143,8 @@ export class FamilyRpc implements RpcHandlers<typeof FamilyServiceService> {
 
   createFamily(r: CreateFamilyRequest, call: Call) {
     const accountId = accountOf(call)
+    // Consent is a person's word, yes or no: a key that a program holds cannot give it or take it back.
+    if (r.faceRecognitionConsent !== undefined) requireSession(call)
     return this.db.family(
       this.settings.newId(),
       tx =>
@@ -164,6 +167,7 @@ export class FamilyRpc implements RpcHandlers<typeof FamilyServiceService> {
 
   updateFamily(r: UpdateFamilyRequest, call: Call) {
     const { memberId } = requireParent(call)
+    if (r.faceRecognitionConsent !== undefined) requireSession(call)
     return this.db.family(call, tx => updateFamily(tx, memberId, r))
   }
 
