@@ -30,7 +30,9 @@ export async function renderImage(job: RenderImageJob, maxPixels: number): Promi
   const { opened, picture, flawed } = await source(job, maxPixels)
   const upright = await turn(picture, rotation)
   const swapped = rotation === 90 || rotation === 270
-  const [preview, small] = await Promise.all([rendition(upright, webp.preview), thumbnailPixels(upright)])
+  // One after the other: there is a child for each picture that is worked on, and two steps at once take the cores from the next one's.
+  const preview = await rendition(upright, webp.preview)
+  const small = await thumbnailPixels(upright)
   const measured = await fitted(upright, measuredSide)
   return {
     ...(opened.format ? { format: opened.format } : {}),
