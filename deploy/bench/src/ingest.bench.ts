@@ -3,9 +3,10 @@ import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { performance } from 'node:perf_hooks'
+import { getProgress } from '@keepsake/ingest/catalogue'
 import { openHarness, type Harness } from '@keepsake/ingest/testing/harness'
 import { previewSide, thumbnailSide } from '@keepsake/media/render-image'
-import { seededRandom } from '@keepsake/testing'
+import { seededRandom, until } from '@keepsake/testing'
 import sharp from 'sharp'
 
 /** What this bench is called on the command line. */
@@ -34,7 +35,7 @@ export async function run(): Promise<boolean> {
       const files = await anew(originals, folder, round)
       const mine = await timed(async () => {
         await together(files, 4, file => harness.uploadFile(file))
-        await harness.settled()
+        await processed(harness)
       })
       const theirs = await timed(() => together(files, 2, file => bare(file)))
       await sameSettings(harness, files[0] ?? '')
@@ -52,6 +53,12 @@ export async function run(): Promise<boolean> {
       `bare sharp ${median(perSecond.bare).toFixed(2)}, ratio ${ratio.toFixed(2)}`,
   )
   return ratio >= 0.8
+}
+
+/** Asks every 50 ms: asking as often as tests do would take a twentieth of what is measured. */
+async function processed({ context, call }: Harness): Promise<void> {
+  const none = async () => (await getProgress(context, call())).pending === 0
+  await until(none, { deadlineMs: 90_000, everyMs: 50 })
 }
 
 /** What a script of an afternoon does: decode once, write both renditions. */
