@@ -61,18 +61,15 @@ export function halve({ data, width, height }: RgbImage): RgbImage {
   const below = height > 1 ? width * 3 : 0
   let target = 0
   for (let y = 0; y < h; y++) {
-    let source = y * 2 * width * 3
-    for (let x = 0; x < w; x++, source += 6) {
-      for (let c = 0; c < 3; c++) {
-        const at = source + c
-        out[target++] =
-          ((data[at] as number) +
-            (data[at + right] as number) +
-            (data[at + below] as number) +
-            (data[at + below + right] as number) +
-            2) >>
-          2
-      }
+    let top = y * 2 * width * 3
+    let low = top + below
+    // The channels by hand: a loop over them takes a fifth longer.
+    for (let x = 0; x < w; x++, top += 6, low += 6, target += 3) {
+      const east = top + right
+      const south = low + right
+      out[target] = (data[top]! + data[east]! + data[low]! + data[south]! + 2) >> 2
+      out[target + 1] = (data[top + 1]! + data[east + 1]! + data[low + 1]! + data[south + 1]! + 2) >> 2
+      out[target + 2] = (data[top + 2]! + data[east + 2]! + data[low + 2]! + data[south + 2]! + 2) >> 2
     }
   }
   return { data: out, width: w, height: h }
