@@ -187,10 +187,18 @@ export class Problem extends Error {
 let accessToken: string | undefined
 let refreshing: Promise<boolean> | undefined
 
-/** Keeps the token that a sign-in answered with. */
+/** Says that this browser has had a session. The cookie itself is hidden from scripts, and asking without one is an error in the console. */
+const returning = 'keepsake.returning'
+
+/** Keeps the token that a sign-in answered with; undefined forgets the session. */
 export function setAccessToken(token: string | undefined): void {
   accessToken = token
+  if (token === undefined) localStorage.removeItem(returning)
+  else localStorage.setItem(returning, 'yes')
 }
+
+/** Whether there may be a session to take up again. */
+export const mayReturn = (): boolean => localStorage.getItem(returning) !== null
 
 /** The header that authorises a request outside `api()`, for uploads. */
 export async function authorization(): Promise<Record<string, string>> {
@@ -208,12 +216,11 @@ export function refresh(): Promise<boolean> {
         headers: { 'content-type': 'application/json', 'keepsake-client': 'web' },
         body: '{}',
       })
-      if (!response.ok) {
-        accessToken = undefined
-        return false
-      }
-      accessToken = ((await response.json()) as { accessToken: string }).accessToken
-      return true
+      if (response.ok) setAccessToken(((await response.json()) as { accessToken: string }).accessToken)
+      // An album that is away or busy says nothing about the session.
+      else if (response.status < 500 && response.status !== 429) setAccessToken(undefined)
+      else accessToken = undefined
+      return response.ok
     } catch {
       return false
     } finally {
@@ -227,11 +234,31 @@ const requestDeadlineMs = 30_000
 
 /** Calls the API as the signed-in member; renews the session once when it has run out. Throws Problem. */
 export async function api<T>(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<T> {
+  const deadline = AbortSignal.timeout(requestDeadlineMs)
+  const response = await call(method, path, body, signal ? AbortSignal.any([deadline, signal]) : deadline)
+  if (response.status === 204) return undefined as T
+  const text = await response.text()
+  return (text ? JSON.parse(text) : undefined) as T
+}
+
+/** Erases something for good and answers the id of the receipt. Throws Problem. */
+export async function erase(path: string): Promise<string> {
+  const response = await call('DELETE', path, undefined, AbortSignal.timeout(requestDeadlineMs))
+  return response.headers.get('keepsake-erasure-id') ?? ''
+}
+
+/** The bytes of a long answer as they come; only `signal` ends it. Throws Problem. */
+export async function download(path: string, signal: AbortSignal): Promise<ReadableStream<Uint8Array>> {
+  const { body } = await call('GET', path, undefined, signal)
+  return body ?? new ReadableStream()
+}
+
+async function call(method: string, path: string, body: unknown, signal: AbortSignal): Promise<Response> {
   const send = () =>
     fetch(`/v1${path}`, {
       method,
       credentials: 'same-origin',
-      signal: AbortSignal.any([AbortSignal.timeout(requestDeadlineMs), ...(signal ? [signal] : [])]),
+      signal,
       headers: {
         'keepsake-client': 'web',
         'accept-language': document.documentElement.lang || 'en',
@@ -243,18 +270,10 @@ export async function api<T>(method: string, path: string, body?: unknown, signa
     })
   let response = await send()
   if (response.status === 401 && !path.startsWith('/sessions') && (await refresh())) response = await send()
-  if (response.status === 204) return undefined as T
+  if (response.ok) return response
   const text = await response.text()
-  const answer: unknown = text ? JSON.parse(text) : undefined
-  if (!response.ok) {
-    const problem = (answer ?? {}) as { code?: string; detail?: string; title?: string }
-    throw new Problem(
-      response.status,
-      problem.code ?? 'UNKNOWN',
-      problem.detail ?? problem.title ?? response.statusText,
-    )
-  }
-  return answer as T
+  const problem = (text ? JSON.parse(text) : {}) as { code?: string; detail?: string; title?: string }
+  throw new Problem(response.status, problem.code ?? 'UNKNOWN', problem.detail ?? problem.title ?? response.statusText)
 }
 
 /** Query string of the fields that are set. */

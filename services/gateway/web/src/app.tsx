@@ -4,6 +4,7 @@ import { Icon, type IconName } from './parts/icon.tsx'
 import { ProcessingStrip } from './parts/processing.tsx'
 import { UploadProvider } from './parts/upload.tsx'
 import { Failure, Loading } from './parts/states.tsx'
+import { ErasedScreen } from './screens/erased.tsx'
 import { ItemScreen } from './screens/item.tsx'
 import { JoinScreen } from './screens/join.tsx'
 import { MoviesScreen } from './screens/movies.tsx'
@@ -27,6 +28,7 @@ export function App() {
   return (
     <Routes>
       <Route path="/join/:code" element={<JoinScreen />} />
+      <Route path="/erased/:id" element={<ErasedScreen />} />
       <Route path="/*" element={<Album />} />
     </Routes>
   )

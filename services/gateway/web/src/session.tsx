@@ -1,6 +1,6 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { createContext, useCallback, useContext, useEffect, useMemo, useState, type ReactNode } from 'react'
-import { api, refresh, setAccessToken, type Family, type List } from './api.ts'
+import { api, mayReturn, refresh, setAccessToken, type Family, type List } from './api.ts'
 
 interface Session {
   state: 'unknown' | 'out' | 'in'
@@ -14,9 +14,9 @@ const SessionContext = createContext<Session | undefined>(undefined)
 /** Knows whether somebody is signed in, and signs in and out. */
 export function SessionProvider({ children }: { children: ReactNode }) {
   const client = useQueryClient()
-  const [state, setState] = useState<Session['state']>('unknown')
+  const [state, setState] = useState<Session['state']>(() => (mayReturn() ? 'unknown' : 'out'))
   useEffect(() => {
-    void refresh().then(ok => setState(ok ? 'in' : 'out'))
+    if (mayReturn()) void refresh().then(ok => setState(ok ? 'in' : 'out'))
   }, [])
   const enter = useCallback((answer: { accessToken: string }) => {
     setAccessToken(answer.accessToken)

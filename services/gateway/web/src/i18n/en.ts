@@ -81,6 +81,11 @@ export const en = {
   next: 'Next',
   facesShow: 'Show faces',
   unknownPerson: 'Who is this?',
+  removeFace: 'Remove this face',
+  removeFaceOf: (name: string) => `Remove this face: ${name}`,
+  removeFaceSure:
+    'This face and everything computed from it are erased for good, and it is not looked for in this picture again. The picture stays.',
+  faceRemoved: 'The face is erased. Its receipt is in the settings.',
   aboutYears: (years: number) => `about ${years}`,
   ratingTitle: 'Rating',
   ratingWhy: 'Why this rating',
@@ -184,6 +189,7 @@ export const en = {
   // settings
   settingsTitle: 'Settings',
   language: 'Language',
+  filmLanguage: 'The family’s movies speak',
   children: 'Children',
   addChild: 'Add a child',
   birthDate: 'Date of birth',
@@ -213,6 +219,33 @@ export const en = {
     })[kind],
   erasureComplete: 'Gone everywhere',
   erasurePending: (done: number, all: number) => `Still being removed: ${done} of ${all} places`,
+  erasureOwner: (name: string) =>
+    ({
+      album: 'Album',
+      ingest: 'Originals and previews',
+      face: 'Faces',
+      cluster: 'People',
+      rating: 'Ratings',
+      render: 'Movies',
+      family: 'Family and members',
+      backups: 'Keys of the backups',
+    })[name] ?? name,
+  receiptTitle: 'Receipt',
+  receiptNumber: (id: string) => `Receipt ${id}`,
+  goOn: 'Go on',
+  // taking everything along, and leaving nothing behind
+  exportTitle: 'Take everything with you',
+  exportText:
+    'One zip file with every original that you may see, unchanged, and a list of what is known of each: dates, places, people, comments.',
+  exportStart: 'Export the album',
+  exporting: (megabytes: number) => `${megabytes.toLocaleString('en')} MB so far …`,
+  exportDone: 'The export is complete.',
+  removeFamily: 'Remove the family',
+  removeFamilyStart: 'Remove the family …',
+  removeFamilyText:
+    'Every photo and video with its original, every face, person, name, rating, comment and movie of this family is erased for everybody, and its key in every backup. Accounts stay. This cannot be taken back: export the album first if you want to keep anything.',
+  removeFamilyType: (name: string) => `Type the family’s name, ${name}, to go on`,
+  removeFamilySure: 'Erase everything now',
   // problems
   somethingWrong: 'Something went wrong.',
   offline: 'The album cannot be reached. Trying again …',

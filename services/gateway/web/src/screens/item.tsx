@@ -1,7 +1,7 @@
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { useCallback, useEffect, useState } from 'react'
 import { Link, useLocation, useNavigate, useParams } from 'react-router'
-import { api, type Comment, type Face, type List, type Media } from '../api.ts'
+import { api, erase, type Comment, type Face, type List, type Media } from '../api.ts'
 import { useLanguage } from '../i18n/messages.tsx'
 import { AudienceChoice } from '../parts/audience.tsx'
 import { Corrections } from '../parts/corrections.tsx'
@@ -139,7 +139,7 @@ export function ItemScreen() {
           </div>
         )}
         <Facts media={media} changed={changed} />
-        <People media={media} />
+        <People media={media} changed={changed} />
         <RatingReasons rating={media.rating} />
         {family.role === 'parent' && <AudienceChoice media={media} changed={changed} />}
         <Comments media={media} changed={changed} />
@@ -196,14 +196,24 @@ function FaceBox({ face }: { face: Face }) {
   )
 }
 
-function People({ media }: { media: Media }) {
+function People({ media, changed }: { media: Media; changed(): void }) {
   const { m } = useLanguage()
-  if (!media.faces?.length) return null
+  const family = useFamily()
+  const client = useQueryClient()
+  const remove = useMutation({
+    mutationFn: (face: Face) => erase(`/families/${family.id}/faces/${face.id}`),
+    onSuccess: () => {
+      for (const key of ['people', 'questions', 'proposals', 'pages', 'erasures'])
+        void client.invalidateQueries({ queryKey: [key] })
+    },
+    onSettled: changed,
+  })
+  if (!media.faces?.length && !remove.isSuccess) return null
   return (
     <section>
       <h2>{m.peopleTitle}</h2>
       <ul className="names">
-        {media.faces.map(face => (
+        {media.faces?.map(face => (
           <li key={face.id}>
             {face.personId ? (
               <Link to={`/people/${face.personId}`}>{face.personName ?? m.unknownPerson}</Link>
@@ -211,9 +221,28 @@ function People({ media }: { media: Media }) {
               m.unknownPerson
             )}
             {face.age !== undefined && <small>{m.aboutYears(Math.round(face.age))}</small>}
+            {family.role === 'parent' && (
+              <button
+                type="button"
+                className="inline"
+                disabled={remove.isPending}
+                aria-label={m.removeFaceOf(face.personName ?? m.unknownPerson)}
+                onClick={() => {
+                  if (window.confirm(m.removeFaceSure)) remove.mutate(face)
+                }}
+              >
+                {m.removeFace}
+              </button>
+            )}
           </li>
         ))}
       </ul>
+      {remove.isSuccess && (
+        <p role="status" className="muted">
+          {m.faceRemoved}
+        </p>
+      )}
+      <FormError error={remove.error} />
     </section>
   )
 }

@@ -4,7 +4,9 @@ import { useSearchParams } from 'react-router'
 import { api, type Child, type Erasure, type List, type Member } from '../api.ts'
 import { useLanguage } from '../i18n/messages.tsx'
 import { ConsentQuestion, consentTextVersion } from '../parts/consent.tsx'
+import { ExportSection } from '../parts/export.tsx'
 import { LanguageChoice } from '../parts/language-choice.tsx'
+import { RemoveFamily } from '../parts/remove-family.tsx'
 import { FormError } from '../parts/states.tsx'
 import { useFamily, useSession } from '../session.tsx'
 
@@ -21,17 +23,43 @@ export function SettingsScreen() {
       <section>
         <h2>{m.language}</h2>
         <LanguageChoice />
+        {family.role === 'parent' && <FamilyLanguage />}
       </section>
       <Children />
       {family.role === 'parent' && <FaceRecognition />}
       <Members />
+      {family.role === 'parent' && <ExportSection />}
       {family.role === 'parent' && <Erasures />}
+      {family.role === 'parent' && <RemoveFamily />}
       <section className="row">
         <button type="button" onClick={() => void session.signOut()}>
           {m.signOut}
         </button>
       </section>
     </div>
+  )
+}
+
+/** The language that the family's films speak, whoever watches them. */
+function FamilyLanguage() {
+  const { m } = useLanguage()
+  const family = useFamily()
+  const client = useQueryClient()
+  const save = useMutation({
+    mutationFn: (locale: string) => api('PATCH', `/families/${family.id}`, { locale }),
+    onSettled: () => client.invalidateQueries({ queryKey: ['families'] }),
+  })
+  return (
+    <>
+      <label>
+        {m.filmLanguage}
+        <select value={family.locale} disabled={save.isPending} onChange={event => save.mutate(event.target.value)}>
+          <option value="en">English</option>
+          <option value="ja">日本語</option>
+        </select>
+      </label>
+      <FormError error={save.error} />
+    </>
   )
 }
 
