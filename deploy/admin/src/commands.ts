@@ -40,6 +40,7 @@ export interface Terminal {
 /** Runs one command. Resolves with the exit status: 0 done, 1 not, 130 interrupted. */
 export async function run(args: readonly string[], { env, cwd }: Terminal): Promise<number> {
   logToStandardError()
+  hideTimerWarnings()
   const say = (line: string) => void process.stdout.write(`${line}\n`)
   const stop = new AbortController()
   const onSignal = () => stop.abort(new Trouble('Interrupted. The same command goes on from here.'))
@@ -68,6 +69,15 @@ export async function run(args: readonly string[], { env, cwd }: Terminal): Prom
     view.stop()
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, onSignal)
   }
+}
+
+/** kafkajs asks for timers in the past, and Node says so on standard error: an operator can do nothing about it. Other warnings are shown as ever. */
+function hideTimerWarnings(): void {
+  const show = process.listeners('warning')
+  process.removeAllListeners('warning')
+  process.on('warning', warning => {
+    if (warning.name !== 'TimeoutNegativeWarning') for (const each of show) each(warning)
+  })
 }
 
 async function command(args: readonly string[], around: Surroundings & Terminal): Promise<number> {
