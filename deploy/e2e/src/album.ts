@@ -5,15 +5,13 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Api, type Tokens } from 'keepsake'
+import { memoryEnv } from '@keepsake/media/child-env'
 import { readStackFile } from '@keepsake/stack/stack-file'
 import { until } from '@keepsake/testing'
 
 /** The root of the checkout; the suites start Keepsake from there the way a person does. */
 export const repository = fileURLToPath(new URL('../../../', import.meta.url))
 export const owner = { email: 'owner@example.org', password: 'correct horse battery' }
-
-/** As package.json sets it for `npm start`. */
-const memory = { MALLOC_ARENA_MAX: '2', MALLOC_MMAP_THRESHOLD_: '131072', MALLOC_TRIM_THRESHOLD_: '131072' }
 
 /**
  * With KEEPSAKE_TARGET=stack every album runs as processes of its own on the Kafka, MinIO and Postgres that the state file
@@ -75,7 +73,7 @@ export class Album {
         cwd: repository,
         env: {
           ...process.env,
-          ...memory,
+          ...memoryEnv,
           KEEPSAKE_PASSWORD: owner.password,
           NODE_ENV: 'production',
           ...(onStack ? { KEEPSAKE_STACK_NAME: stackName(folder) } : {}),

@@ -5,6 +5,7 @@ import { makeTopics } from '@keepsake/events'
 import { prepareModels } from '@keepsake/inference'
 import { migrateAll } from '@keepsake/local/migrations'
 import { openObjectStore, prepareBucket, type ObjectStore } from '@keepsake/media'
+import { memoryEnv } from '@keepsake/media/child-env'
 import { generateIdentityKeys, identityEnv } from '@keepsake/rpc'
 import { freePorts, startStack, type Part, type Stack } from '@keepsake/stack'
 import { FaultProxy } from '@keepsake/testing/fault-proxy'
@@ -208,7 +209,7 @@ export class Fleet {
         KEEPSAKE_INGEST_SWEEP_MS: '3000',
         KEEPSAKE_INGEST_IMAGE_CHILDREN: '2',
         KEEPSAKE_FACE_WORKERS: '1',
-        MALLOC_ARENA_MAX: '2',
+        ...memoryEnv,
       }
       this.#processes.set(each, new ServiceProcess(each, env, internal, path.join(logs, `${each}.log`)))
     }

@@ -5,6 +5,7 @@ import pg from 'pg'
 import { connection } from './connection.js'
 import { Dedicated } from './dedicated.js'
 import { databaseError, isConnectionLost } from './errors.js'
+import { isId } from './id.js'
 import { poolConnections, poolWaiting, poolWaitSeconds, transactionSeconds } from './metrics.js'
 import { readRows, rowTypes } from './rows.js'
 import type { Sql } from './sql.js'
@@ -50,8 +51,6 @@ export interface DbCallOptions {
   /** Overrides the pool's statement timeout for this transaction, in ms. */
   statementTimeoutMs?: number
 }
-
-const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
 
 /** A call without a deadline waits so long for a connection while others use them all, ms. */
 const longestQueueMs = 60_000
@@ -106,7 +105,7 @@ export class Db {
   /** The family's rows, in one transaction: `who` is the call (its family, deadline and signal) or a family's id. */
   async family<T>(who: Call | string, fn: (tx: FamilyTx) => Promise<T>, options: DbCallOptions = {}): Promise<T> {
     const familyId = typeof who === 'string' ? who : familyOf(who)
-    if (!uuid.test(familyId))
+    if (!isId(familyId))
       throw new KeepsakeError({ code: 'NOT_FOUND', reason: 'FAMILY_NOT_FOUND', message: 'There is no such family.' })
     const call = typeof who === 'string' ? undefined : who
     return this.#transaction(`select set_config('app.family_id', '${familyId}', true)`, call, options, tx =>

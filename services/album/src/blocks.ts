@@ -1,9 +1,9 @@
-import { sql, type FamilyTx } from '@keepsake/db'
+import { isId, sql, type FamilyTx } from '@keepsake/db'
 import { MediaChanged, publish } from '@keepsake/events'
 import type { Block, ListBlocksResponse } from '@keepsake/proto/album/v1'
 import { noteThing } from './changes.js'
 import { errors } from './errors.js'
-import { existing, isId } from './ids.js'
+import { existing } from './ids.js'
 import { bump, lockFamily } from './version.js'
 
 /** A block as it is stored. */

@@ -1,4 +1,4 @@
-import { sql, type FamilyTx } from '@keepsake/db'
+import { isId, sql, type FamilyTx } from '@keepsake/db'
 import type {
   DescribeMediaRequest,
   DescribeMediaResponse,
@@ -9,7 +9,6 @@ import type {
 import { blockRows, blocksOf } from './blocks.js'
 import { decodeCursor, encodeCursor, isTime, pageSize } from './cursor.js'
 import { errors } from './errors.js'
-import { isId } from './ids.js'
 import { mediaColumns, toMedia, type MediaRow } from './media.js'
 
 const everything = { memberId: undefined, parent: true, groupIds: [] }

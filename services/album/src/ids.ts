@@ -1,9 +1,5 @@
+import { isId } from '@keepsake/db'
 import type { KeepsakeError } from '@keepsake/rpc'
-
-const pattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
-
-/** Whether a text is the id of anything at all. */
-export const isId = (id: string): boolean => pattern.test(id)
 
 /** The id, in lower case; what cannot be an id does not exist. */
 export function existing(id: string, notFound: () => KeepsakeError): string {

@@ -1,3 +1,4 @@
+import { uuidv7 } from '@keepsake/db'
 import { FacesDetected, FamilyChanged, MediaChanged, MediaRemoved, publish } from '@keepsake/events'
 import { AlbumServiceService, DescribedMedia, Media } from '@keepsake/proto/album/v1'
 import { ClusterServiceService } from '@keepsake/proto/cluster/v1'
@@ -14,10 +15,9 @@ import {
 } from '@keepsake/rpc'
 import { testDatabase, until, type TestDatabase } from '@keepsake/testing'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { uuidv7 } from './ids.js'
 import { startCluster } from './service.js'
 import { direction, mix, seeded } from './synthetic.js'
-import { stubService } from './testing/stub-service.js'
+import { stubService } from '@keepsake/rpc/testing/stub-service'
 
 const keys = generateIdentityKeys(['family', 'gateway', 'face', 'album', 'cluster', 'rating'])
 const env = (name: string) => ({ ...identityEnv(keys, name), KEEPSAKE_LOG_LEVEL: 'silent' })

@@ -1,9 +1,8 @@
 import type { FamilyTx } from '@keepsake/db'
-import { sql } from '@keepsake/db'
+import { isId, sql } from '@keepsake/db'
 import type { UpdatePersonRequest } from '@keepsake/proto/cluster/v1'
 import type { MemberCaller } from '@keepsake/rpc'
 import { errors } from './errors.js'
-import { isId } from './ids.js'
 import type { Grounded, LedgerEntry } from './ledger.js'
 import { touch } from './store.js'
 

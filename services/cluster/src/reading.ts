@@ -1,5 +1,5 @@
 import type { FamilyTx, Sql } from '@keepsake/db'
-import { sql } from '@keepsake/db'
+import { isId, sql } from '@keepsake/db'
 import type {
   Assignment,
   ChildProposal,
@@ -17,7 +17,6 @@ import type {
 } from '@keepsake/proto/cluster/v1'
 import type { Call } from '@keepsake/rpc'
 import { errors } from './errors.js'
-import { isId } from './ids.js'
 import { visibleTo } from './viewer.js'
 
 interface PersonRow {

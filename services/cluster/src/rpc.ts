@@ -1,5 +1,5 @@
 import type { FamilyTx } from '@keepsake/db'
-import { Db } from '@keepsake/db'
+import { Db, uuidv7 } from '@keepsake/db'
 import {
   ClusterServiceService,
   type AnswerQuestionRequest,
@@ -36,7 +36,6 @@ import {
   updatePerson,
 } from './corrections.js'
 import { errors } from './errors.js'
-import { uuidv7 } from './ids.js'
 import { Peers } from './peers.js'
 import {
   countStored,

@@ -1,9 +1,9 @@
 // One thread decides families, so that seconds of arithmetic never hold up whoever shares the process.
+import { uuidv7 } from '@keepsake/db/id'
 import { parentPort, workerData } from 'node:worker_threads'
 import type { RegisteredChild } from './child-proposals.js'
 import { DIMENSIONS } from './age-groups.js'
 import type { Face } from './face.js'
-import { uuidv7 } from './ids.js'
 import type { LedgerEntry } from './ledger.js'
 import type { Outcome } from './outcome.js'
 import { decide, meansOf } from './outcome.js'

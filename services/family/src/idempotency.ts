@@ -1,15 +1,7 @@
-import { sql, type Tx } from '@keepsake/db'
+import { sql, type RememberedMethod, type Tx } from '@keepsake/db'
 import type { Call } from '@keepsake/rpc'
 import { errors } from './errors.js'
 import type { Seal } from './seal.js'
-
-/** The parts of a generated method that remembering needs. */
-interface Method<Request, Response> {
-  readonly path: string
-  readonly requestSerialize: (value: Request) => Buffer
-  readonly responseSerialize: (value: Response) => Buffer
-  readonly responseDeserialize: (bytes: Buffer) => Response
-}
 
 // How long a client may come back with the same key.
 const keptFor = '24 hours'
@@ -24,7 +16,7 @@ export async function once<Request, Response>(
   seal: Seal,
   call: Pick<Call, 'idempotencyKey'>,
   scope: string,
-  method: Method<Request, Response>,
+  method: RememberedMethod<Request, Response>,
   request: Request,
   effect: () => Promise<Response>,
 ): Promise<Response> {

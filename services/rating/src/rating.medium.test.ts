@@ -1,3 +1,4 @@
+import { uuidv7 } from '@keepsake/db'
 import { FacesDetected, MediaChanged, MediaReacted, MediaRemoved, PeopleChanged, publish } from '@keepsake/events'
 import { AlbumServiceService, DescribedMedia } from '@keepsake/proto/album/v1'
 import { Assignment, ClusterServiceService, Person } from '@keepsake/proto/cluster/v1'
@@ -16,9 +17,8 @@ import {
 } from '@keepsake/rpc'
 import { testDatabase, until, type TestDatabase } from '@keepsake/testing'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { uuidv7 } from './ids.js'
 import { startRating } from './service.js'
-import { stubService } from './testing/stub-service.js'
+import { stubService } from '@keepsake/rpc/testing/stub-service'
 
 const keys = generateIdentityKeys(['family', 'album', 'ingest', 'face', 'cluster', 'rating', 'render'])
 const env = (name: string) => ({ ...identityEnv(keys, name), KEEPSAKE_LOG_LEVEL: 'silent' })

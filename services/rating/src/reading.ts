@@ -1,5 +1,5 @@
 import type { FamilyTx, Sql } from '@keepsake/db'
-import { sql } from '@keepsake/db'
+import { isId, sql } from '@keepsake/db'
 import type {
   GetProgressResponse,
   ListMomentsRequest,
@@ -14,7 +14,6 @@ import { requireMember } from '@keepsake/rpc'
 import type { Audience, Viewer } from './audience.js'
 import { mayAllView, mayView } from './audience.js'
 import { errors } from './errors.js'
-import { isId } from './ids.js'
 import { findMoments } from './moments.js'
 import { sentence } from './reasons.js'
 import type { Candidate, Wanted } from './select.js'

@@ -2,10 +2,10 @@ import { randomBytes } from 'node:crypto'
 
 const pattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
 
-/** Whether a text is the id of anything at all. */
+/** Whether a text is the id of anything at all: Postgres takes nothing else for a uuid column. */
 export const isId = (id: string): boolean => pattern.test(id)
 
-/** A new UUIDv7: the time in milliseconds, then chance. */
+/** A new UUIDv7 (RFC 9562): `now` in milliseconds, then chance. */
 export function uuidv7(now: number = Date.now()): string {
   const bytes = randomBytes(16)
   bytes.writeUIntBE(now, 0, 6)

@@ -1,11 +1,7 @@
-import {
-  KeepsakeError,
-  RpcService,
-  runService,
-  type RpcDefinition,
-  type RpcHandlers,
-  type RunningService,
-} from '@keepsake/rpc'
+import { KeepsakeError } from '../keepsake-error.js'
+import { RpcService } from '../rpc-service.js'
+import { runService, type RunningService } from '../run-service.js'
+import type { RpcDefinition, RpcHandlers } from '../types.js'
 
 /** Starts a stand-in for another service that answers some of its methods; the others say UNIMPLEMENTED, by name. */
 export async function stubService<D extends RpcDefinition>(
