@@ -14,3 +14,17 @@ test('a URL is signed once in ten minutes, and apart for every name it is saved 
   now = 10 * 60_000 + 1
   expect(store.signedUrl('a', options)).toBe('/a?4')
 })
+
+test('the URLs of an item are signed anew for another version and after ten minutes', () => {
+  let now = 0
+  let made = 0
+  const store = rememberUrls({} as ObjectStore, () => now)
+  const sign = () => ({ thumbnail: `${++made}` })
+  expect([store.signedUrls('item 1', sign), store.signedUrls('item 1', sign)]).toEqual([
+    { thumbnail: '1' },
+    { thumbnail: '1' },
+  ])
+  expect(store.signedUrls('item 2', sign)).toEqual({ thumbnail: '2' })
+  now = 10 * 60_000 + 1
+  expect(store.signedUrls('item 2', sign)).toEqual({ thumbnail: '3' })
+})

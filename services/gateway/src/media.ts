@@ -120,10 +120,6 @@ type Store = Input<unknown, unknown, unknown>['edge']['store']
 
 /** An item of the catalogue as the API shows it, with URLs that a browser can put into an <img>. */
 export function shownMedia(m: MediaMessage, familyId: string, store: Store): MediaJson {
-  const video = m.kind === 'video' || m.kind === 'live'
-  const url = (rendition: (typeof renditions)[number]) =>
-    mediaUrl(store, renditionKey(familyId, m.id, rendition), m.version)
-  const original = mediaUrl(store, originalKeyOf(familyId, m), undefined, m.fileName)
   return present({
     id: m.id,
     fileName: m.fileName,
@@ -169,16 +165,22 @@ export function shownMedia(m: MediaMessage, familyId: string, store: Store): Med
     trashedAt: m.trashedAt?.toISOString(),
     version: m.version,
     rating: m.rating === undefined ? undefined : { value: m.rating },
-    urls:
-      m.state === 'ready'
-        ? {
-            thumbnail: url('thumbnail'),
-            preview: url('preview'),
-            ...(video && { poster: url('poster'), playback: url('playback') }),
-            original,
-          }
-        : { original },
+    urls: store.signedUrls(`${familyId} ${m.id} ${m.version} ${m.state}`, () => urlsOf(m, familyId, store)),
   }) as MediaJson
+}
+
+function urlsOf(m: MediaMessage, familyId: string, store: Store): MediaJson['urls'] & object {
+  const url = (rendition: (typeof renditions)[number]) =>
+    mediaUrl(store, renditionKey(familyId, m.id, rendition), m.version)
+  const original = mediaUrl(store, originalKeyOf(familyId, m), undefined, m.fileName)
+  if (m.state !== 'ready') return { original }
+  const video = m.kind === 'video' || m.kind === 'live'
+  return {
+    thumbnail: url('thumbnail'),
+    preview: url('preview'),
+    ...(video && { poster: url('poster'), playback: url('playback') }),
+    original,
+  }
 }
 
 const kinds = ['everyone', 'parents', 'groups', 'members'] as const
