@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises'
+import { Agent, get } from 'node:http'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Db, sql } from '@keepsake/db'
@@ -27,17 +28,17 @@ export async function run(): Promise<boolean> {
     await fillCatalogue(album, family)
     const cursors = await somePlaces(api, family)
     const authorization = (await api.authorization()) ?? ''
+    const agent = new Agent({ keepAlive: true, maxSockets: 64 })
     const ask = async (cursor: string) => {
       const url = new URL(
         `/v1/families/${family}/media?limit=${pageSize}${cursor ? `&cursor=${encodeURIComponent(cursor)}` : ''}`,
         api.base,
       )
       const began = performance.now()
-      const answer = await fetch(url, { headers: { authorization }, signal: AbortSignal.timeout(10_000) })
-      const page = (await answer.json()) as { items?: unknown[] }
-      if (answer.status !== 200 || page.items?.length !== pageSize)
-        throw new Error(`${answer.status}, ${page.items?.length} items`)
-      return performance.now() - began
+      const { status, bytes } = await read(url, agent, authorization)
+      const took = performance.now() - began
+      if (status !== 200 || bytes < pageSize * 200) throw new Error(`${status}, ${bytes} bytes`)
+      return took
     }
     for (let i = 0; i < warmUp; i++) await ask(cursors[i % cursors.length] ?? '')
 
@@ -58,6 +59,20 @@ export async function run(): Promise<boolean> {
   } finally {
     await album.remove()
   }
+}
+
+/** One request, its answer counted and thrown away: who measures must not be busier than who is measured. */
+async function read(url: URL, agent: Agent, authorization: string): Promise<{ status: number; bytes: number }> {
+  const signal = AbortSignal.timeout(10_000)
+  return new Promise((resolve, reject) => {
+    const asking = get(url, { agent, headers: { authorization }, signal }, answer => {
+      let bytes = 0
+      answer.on('data', (chunk: Buffer) => (bytes += chunk.length))
+      answer.once('end', () => resolve({ status: answer.statusCode ?? 0, bytes }))
+      answer.once('error', reject)
+    })
+    asking.once('error', reject)
+  })
 }
 
 /** Rows as an import would leave them, written straight into the catalogue: what is timed is reading. */
