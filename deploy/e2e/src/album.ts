@@ -1,5 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
@@ -109,6 +110,32 @@ export class Album {
     const store = parts.find(part => part.name === 'minio')
     if (!store) throw new Error('the stack has no MinIO')
     return path.join(store.data, s3.bucket, stackName(this.home))
+  }
+
+  /** The file that holds the bytes of a small object. */
+  fileOf(key: string): string {
+    // MinIO keeps an object as a folder, and a small one's bytes in its description.
+    return onStack ? path.join(this.objects, key, 'xl.meta') : path.join(this.objects, 'objects', key)
+  }
+
+  /** The superuser's address of its database. */
+  get databaseUrl(): string {
+    if (onStack) {
+      const url = new URL(readStackFile(process.env['KEEPSAKE_STACK'] ?? '').postgres.adminUrl)
+      url.pathname = `/keepsake_${stackName(this.home).replaceAll('-', '_')}`
+      return url.href
+    }
+    const read = (name: string): unknown => JSON.parse(readFileSync(path.join(this.home, name), 'utf8'))
+    const { database } = read('secrets.json') as { database: { postgres: string } }
+    const { postgres } = read('run.json') as { postgres: { port: number } }
+    return `postgres://postgres:${database.postgres}@127.0.0.1:${postgres.port}/keepsake`
+  }
+
+  /** Folders in which Kafka's brokers keep their topics, those of other albums with them; none on one machine, whose events are in the database. */
+  get topics(): string[] {
+    if (!onStack) return []
+    const { parts } = readStackFile(process.env['KEEPSAKE_STACK'] ?? '')
+    return parts.filter(part => part.name.startsWith('kafka')).map(part => part.data)
   }
 
   get pid(): number {
