@@ -1,5 +1,5 @@
 /** One film in a process of its own: a fault in native code ends this process and nothing else. Started by film.ts. */
-import { rmSync } from 'node:fs'
+import { readFileSync, rmSync } from 'node:fs'
 import { link, symlink } from 'node:fs/promises'
 import path from 'node:path'
 import sharp from 'sharp'
@@ -90,11 +90,21 @@ async function makeFilm(job: FilmJob): Promise<ChildMessage> {
     lufs: measured.lufs,
     truePeakDb: measured.truePeakDb,
     cpuS: (usage.userCPUTime + usage.systemCPUTime) / 1e6,
-    peakRssMiB: usage.maxRSS / 1024,
+    peakRssMiB: peakRssMiB() ?? usage.maxRSS / 1024,
   }
 
   function progress(frame: number): void {
     if (frame % FPS === 0) void tell({ type: 'progress', share: (PICTURES_SHARE * frame) / board.frames })
+  }
+}
+
+/** The most memory that this program held; `maxRSS` would also count the process it was started from, up to its start. Linux only. */
+function peakRssMiB(): number | undefined {
+  try {
+    const kiB = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1]
+    return kiB === undefined ? undefined : Number(kiB) / 1024
+  } catch {
+    return undefined
   }
 }
 
