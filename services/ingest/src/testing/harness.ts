@@ -146,7 +146,18 @@ export async function openHarness(settings = { timeZone: 'Asia/Tokyo', locale: '
       }
       return finishUpload(context, id, call)
     },
-    uploadFile: async (path, over = {}) => harness.upload(await readFile(path), { fileName: basename(path), ...over }),
+    // In one part, as a gateway that saw all of the bytes hands them on: with their hash.
+    async uploadFile(path, over = {}) {
+      const bytes = await readFile(path)
+      const call = harness.call()
+      const { id } = await createUpload(
+        context,
+        uploadRequest(bytes.length, { fileName: basename(path), ...over }),
+        call,
+      )
+      if (bytes.length > 0) await writePart(harness, id, bytes, call)
+      return finishUpload(context, id, call)
+    },
     async item(id) {
       const [item] = await getMedia(context, [id], harness.call())
       if (!item) throw new Error(`no item ${id}`)
@@ -186,6 +197,7 @@ export async function writePart(harness: Harness, id: string, bytes: Buffer, cal
     id,
   ])
   const { key, lease } = await beginPart(harness.context, id, Number(row[0]?.position), call)
-  await harness.objects.put(key, bytes, { contentType: 'application/octet-stream' })
-  await commitPart(harness.context, id, { lease, size: bytes.length }, call)
+  const { sha256 } = await harness.objects.put(key, bytes, { contentType: 'application/octet-stream' })
+  const whole = Number(row[0]?.position) === 0 ? { sha256 } : {}
+  await commitPart(harness.context, id, { lease, size: bytes.length, ...whole }, call)
 }
