@@ -25,7 +25,7 @@ export async function authenticate(
   now: Date,
 ): Promise<AuthenticateResponse> {
   const { token, familyId } = request
-  const session = token.startsWith(apiKeyPrefix) ? undefined : await access.read(token, now)
+  const session = token.startsWith(apiKeyPrefix) ? undefined : await access.read(token, goodAt(request, now))
   const key = session === undefined ? { byKey: true as const } : {}
   const who = (tx: Tx) => (session === undefined ? byKey(tx, token, now) : bySession(tx, session.sessionId, now))
   if (familyId === undefined) {
@@ -60,6 +60,16 @@ export async function authenticate(
     scopes: known.scopes,
     plan: member.plan,
   }
+}
+
+/** A request goes on with the token it began with for at most so long, ms. */
+const longestRequestMs = 24 * 60 * 60_000
+
+/** The moment at which a token must not have run out: now, or when the request began that the gateway goes on with. */
+function goodAt({ beganAt }: AuthenticateRequest, now: Date): Date {
+  if (beganAt === undefined) return now
+  const sinceMs = now.getTime() - beganAt.getTime()
+  return sinceMs >= 0 && sinceMs <= longestRequestMs ? beganAt : now
 }
 
 async function bySession(tx: Tx, sessionId: string, now: Date): Promise<Known> {

@@ -13,6 +13,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { attemptLimits } from './attempts.js'
 import { askOverdue } from './erasures.js'
 import { startFamily } from './service.js'
+import { AccessTokens } from './access-token.js'
 
 const keys = generateIdentityKeys(['family', 'gateway', 'operator', 'album'])
 const identityOf = (name: string) => ServiceIdentity.fromEnv(name, identityEnv(keys, name))
@@ -188,6 +189,30 @@ describe('a session', () => {
     await expect(family.refreshSession({ refreshToken: tokens.refreshToken }, { deadlineMs })).rejects.toMatchObject({
       code: 'UNAUTHENTICATED',
     })
+  })
+
+  test('goes on for a request that began before its token ran out, until it is signed out', async () => {
+    const who = await person()
+    const [session] = await database.rows<{ session_id: string }>(
+      'select session_id from family.sessions where account_id = $1',
+      [who.accountId],
+    )
+    const before = (minutes: number) => new Date(Date.now() - minutes * 60_000)
+    const access = AccessTokens.fromEnv(identityEnv(keys, 'family'), 15)
+    const { token } = await access.sign(session?.session_id ?? '', who.accountId, before(60))
+    const expired = { reason: 'TOKEN_EXPIRED' }
+    await expect(family.authenticate({ token }, { deadlineMs })).rejects.toMatchObject(expired)
+    const going = { token, beganAt: before(59) }
+    expect(await family.authenticate(going, { deadlineMs })).toMatchObject({ accountId: who.accountId })
+    // It began too late, or goes on for days.
+    const old = await access.sign(session?.session_id ?? '', who.accountId, before(3000))
+    for (const request of [
+      { token, beganAt: before(30) },
+      { token: old.token, beganAt: before(2999) },
+    ])
+      await expect(family.authenticate(request, { deadlineMs })).rejects.toMatchObject(expired)
+    await family.deleteSession({ accessToken: who.tokens.accessToken }, { deadlineMs })
+    await expect(family.authenticate(going, { deadlineMs })).rejects.toMatchObject({ code: 'UNAUTHENTICATED' })
   })
 
   test('is not to be had with a token of another key or of another kind', async () => {

@@ -69,8 +69,12 @@ export async function openSession(
   }
   if (token === undefined) throw errors.unauthenticated()
 
-  const authenticate = () =>
-    edge.clients.family.authenticate({ token, familyId: options.familyId }, { deadlineMs: defaultDeadlineMs, signal })
+  const began = new Date()
+  const authenticate = (beganAt?: Date) =>
+    edge.clients.family.authenticate(
+      { token, familyId: options.familyId, beganAt },
+      { deadlineMs: defaultDeadlineMs, signal },
+    )
   let known = await authenticate()
   let since = Date.now()
   setFamily(options.familyId)
@@ -81,7 +85,7 @@ export async function openSession(
     throw errors.scopeRequired(options.scope)
   const as = async (deadlineMs = defaultDeadlineMs): Promise<CallOptions> => {
     if (Date.now() - since > renewAfterMs) {
-      known = await authenticate() // also how a long request notices that its person was signed out
+      known = await authenticate(began) // also how a long request notices that its person was signed out
       since = Date.now()
     }
     return { identity: known.identity, deadlineMs, signal, idempotencyKey }
