@@ -178,7 +178,7 @@ test('the pool survives a crash and a restart of the server', { timeout: 60_000 
   const listener = await pool.dedicated('test')
   await pool.family(hana, tx => tx.many(sql`select 1`))
   await server.stop('crash')
-  await vi.waitUntil(() => listener.lost)
+  await vi.waitUntil(() => listener.lost, { timeout: 20_000 })
   const waiting = pool.family(hana, tx => tx.one(sql`select 1 as one`))
   const refused = new Db(server.adminUrl, { connectTimeoutMs: 100 })
   const error: unknown = await refused.ping().catch((e: unknown) => e)

@@ -1,6 +1,8 @@
 import { fileURLToPath } from 'node:url'
+import { KeepsakeError } from '@keepsake/rpc'
 import type { Db } from './db.js'
 import { readMigrations } from './migrate.js'
+import { sqlState } from './errors.js'
 import { sql } from './sql.js'
 
 /**
@@ -13,11 +15,17 @@ export function migrationsApplied(db: Db, schema: string, dir: URL): () => Promi
   return async () => {
     if (known) return
     const files = await readMigrations(fileURLToPath(dir))
-    const rows = await db.unscoped(undefined, tx =>
-      tx.many<{ name: string; checksum: string }>(
-        sql`select name, checksum from db.migrations where schema = ${schema}`,
-      ),
-    )
+    const rows = await db
+      .unscoped(undefined, tx =>
+        tx.many<{ name: string; checksum: string }>(
+          sql`select name, checksum from db.migrations where schema = ${schema}`,
+        ),
+      )
+      .catch((error: unknown) => {
+        // No such table, or not for us yet: the migrations that make it so have not run.
+        if (['42P01', '42501'].includes(sqlState(KeepsakeError.is(error) ? error.cause : error) ?? '')) return []
+        throw error
+      })
     const applied = new Map(rows.map(row => [row.name, row.checksum]))
     for (const { name, checksum } of files) {
       if (!applied.has(name)) throw new Error(`${schema} lacks ${name}: run the migrations of this version`)

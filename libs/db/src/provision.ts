@@ -94,7 +94,7 @@ export function migrateBase(ownerUrl: string): Promise<{ applied: string[] }> {
 
 /** What a database lacks before `migrate` can work in it, and whether this role may make it. */
 export interface Provisioning {
-  /** The role may make roles, databases and schemas. */
+  /** The role is a superuser: one that may only make roles cannot hand what it makes to the owner. */
   mayProvision: boolean
   /** Roles and schemas of these services, the owner and the base that are not there, e.g. `role keepsake_album`. */
   missing: string[]
@@ -114,7 +114,7 @@ export async function provisioning(url: string, services: readonly string[]): Pr
 
 async function lookFor(client: pg.Client, services: readonly string[]): Promise<Provisioning> {
   const rights = await client.query<{ may: boolean }>(
-    'select rolsuper or (rolcreaterole and rolcreatedb) as may from pg_roles where rolname = current_user',
+    'select rolsuper as may from pg_roles where rolname = current_user',
   )
   const roles = ['keepsake_owner', 'keepsake_service', ...services.map(name => `keepsake_${name}`)]
   const { rows } = await client.query<{ what: string }>(

@@ -68,7 +68,7 @@ export const defaultRetry: RetryPolicy = {
 }
 
 /**
- * The number of an event's last try under `defaultRetry`, more than an hour after the first. A handler that ends in a failed item then, instead of throwing, leaves a state
+ * The number of an event's last try under `defaultRetry`, half an hour to a good hour after the first. A handler that ends in a failed item then, instead of throwing, leaves a state
  * that people see in place of a dead letter.
  */
 export const LAST_TRY = defaultRetry.inPlace + defaultRetry.parkedMs.length

@@ -75,10 +75,13 @@ function traffic(client: Client<typeof EchoService>) {
 test('calls are spread over all addresses of a list', async () => {
   const [one, two] = [await replica(), await replica()]
   const client = connect(`${one.service.address},${two.service.address}`)
-  await vi.waitUntil(async () => {
-    await client.getEcho({ text: 'a' }, options)
-    return share(one) > 0 && share(two) > 0 // both are connected
-  })
+  await vi.waitUntil(
+    async () => {
+      await client.getEcho({ text: 'a' }, options)
+      return share(one) > 0 && share(two) > 0 // both are connected
+    },
+    { timeout: 20_000 },
+  )
   const before = [share(one), share(two)]
   for (let i = 0; i < 100; i++) await client.getEcho({ text: 'a' }, options)
   expect(share(one) - (before[0] ?? 0)).toBe(50)
@@ -120,7 +123,7 @@ test('a stop says NOT_SERVING first, takes calls for the delay, waits for what i
     )
   expect(await status()).toBe(1) // SERVING
   const held = client.setEcho({ text: 'hold' }, options).catch((error: unknown) => error)
-  await vi.waitUntil(() => log.calls.includes('hold'))
+  await vi.waitUntil(() => log.calls.includes('hold'), { timeout: 20_000 })
   const began = performance.now()
   const closing = service.close()
   expect(await status()).toBe(2) // NOT_SERVING
@@ -153,7 +156,7 @@ test('addresses in a file: a replica that is written into it gets calls, one tha
   const [one, two] = [await replica(), await replica()]
   write(one)
   const load = traffic(connect(`file://${file}`))
-  await vi.waitUntil(() => share(one) > 50)
+  await vi.waitUntil(() => share(one) > 50, { timeout: 20_000 })
   expect(share(two)).toBe(0)
   write(one, two)
   await vi.waitUntil(() => share(two) > 50, { timeout: 10_000 })

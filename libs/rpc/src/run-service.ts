@@ -1,4 +1,5 @@
 import 'reflect-metadata'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { loadConfig, number, text, type Env } from '@keepsake/config'
 import { logger, nestLogger, startTelemetry } from '@keepsake/telemetry'
 import { Catch, type DynamicModule, type RpcExceptionFilter, type Type } from '@nestjs/common'
@@ -78,6 +79,18 @@ export interface RunningService {
   close(): Promise<void>
 }
 
+/** Waits until a check holds: on a schema of another version nothing is answered and no event is taken in. Readiness says what is waited for. */
+async function patiently(check: (() => Promise<void>) | undefined): Promise<void> {
+  for (let pauseMs = 50; check !== undefined; pauseMs = Math.min(2 * pauseMs, 2_000)) {
+    const holds = await check().then(
+      () => true,
+      () => false,
+    )
+    if (holds) return
+    await sleep(pauseMs)
+  }
+}
+
 /** Errors pass Nest as they are: the transports judge them. */
 @Catch()
 class PassOn implements RpcExceptionFilter {
@@ -129,10 +142,12 @@ export async function runService(options: ServiceOptions): Promise<RunningServic
     })
     closers.unshift(() => app.close())
     app.useGlobalFilters(new PassOn())
-    await app.listen()
     const internal = await startInternalServer(config.KEEPSAKE_INTERNAL_LISTEN, readiness)
     closers.push(() => internal.close()) // last: the operator sees "stopping" until the end
+    // Before the transports: what they wait for (a database, a group to take them in) is what an operator then reads here.
     readiness.watch()
+    await patiently(options.readiness?.['migrations'])
+    await app.listen()
     log.info({ address: grpc.address, internal: internal.url }, `${name} is up`)
     return {
       name,
