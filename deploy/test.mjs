@@ -15,8 +15,6 @@ const suites = [...usual, 'data', 'faults', 'stack']
 
 /** End-to-end tests that say nothing about the stack, each with its reason: all others run on it unchanged. */
 const oneMachineOnly = {
-  'deploy/e2e/dist/backup.e2e.test.js':
-    'it backs up a home that holds objects and database; deploy/admin/README.md has the procedure on the stack',
   'deploy/e2e/dist/database-crash.e2e.test.js':
     'it kills the Postgres that `npm start` brings; deploy/faults kills that of the stack',
   'deploy/e2e/dist/full-disk.e2e.test.js':

@@ -82,7 +82,9 @@ describe('an album comes back from its backup, and what was erased does not', ()
   test('a backup is made while the album runs; one that was interrupted goes on; nothing in it can be read', async () => {
     const refused = await admin(['backup', folder('backup'), '--home', album.home, '--keys', folder('backup/keys')])
     expect(refused).toMatchObject({ status: 1, output: expect.stringContaining('inside the backup') as string })
-    await admin(['backup', folder('backup'), '--home', album.home], /tables/)
+    const halfway = () => readdirSync(folder('backup'), { recursive: true }).length > 3
+    const interrupted = await admin(['backup', folder('backup'), '--home', album.home], halfway)
+    expect(interrupted.status, interrupted.output).toBe(130)
     const made = await admin(['backup', folder('backup'), '--home', album.home])
     expect(made.status, made.output).toBe(0)
     oldest = snapshots().at(-1) ?? ''
@@ -152,11 +154,13 @@ describe('an album comes back from its backup, and what was erased does not', ()
     expect(await foundInFiles(folder('backup'), erased())).toEqual([])
 
     // With the family its keys go: the backup is noise.
+    const keysOf = async () =>
+      // Tombstones stay: they hold ids, and a restore obeys them.
+      (await pathsWith(path.join(c.home, 'keys'), family)).filter(each => !each.includes('tombstones'))
+    expect(await keysOf()).not.toEqual([])
     const id = await erase(api, base)
     await complete(api, `/v1/erasures/${id}`)
-    // Tombstones stay: they hold ids, and a restore obeys them.
-    const left = await pathsWith(path.join(c.home, 'keys'), family)
-    expect(left.filter(each => !each.includes('tombstones'))).toEqual([])
+    expect(await keysOf()).toEqual([])
     await c.stop()
     const nothing = await admin([
       ...['restore', folder('backup'), '--home', folder('d'), '--keys', path.join(c.home, 'keys')],
@@ -169,19 +173,22 @@ describe('an album comes back from its backup, and what was erased does not', ()
 /** How many objects a backup found new. */
 const copied = (output: string) => Number(/; (\d+) new/.exec(output)?.[1])
 
-/** Runs `keepsake-admin` as an operator would; `stopAfter` presses Ctrl-C when the output matches. */
-async function admin(args: string[], stopAfter?: RegExp): Promise<{ status: number | null; output: string }> {
+/** Runs `keepsake-admin` as an operator would, who presses Ctrl-C as soon as `stop` is true. */
+async function admin(args: string[], stop?: () => boolean): Promise<{ status: number | null; output: string }> {
   const child = spawn(process.execPath, [path.join(repository, 'deploy/admin/keepsake-admin.mjs'), ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   let output = ''
-  const take = (chunk: Buffer) => {
-    output += chunk.toString()
-    if (stopAfter?.test(output)) child.kill('SIGINT')
-  }
+  const take = (chunk: Buffer) => (output += chunk.toString())
   child.stdout.on('data', take)
   child.stderr.on('data', take)
-  const status = await new Promise<number | null>(resolve => child.once('exit', resolve))
+  const ended = new Promise<number | null>(resolve => child.once('exit', resolve))
+  const over = () => child.exitCode !== null
+  if (stop !== undefined) {
+    await until(() => over() || stop(), { deadlineMs: 60_000, everyMs: 2, what: 'the moment to interrupt' })
+    child.kill('SIGINT')
+  }
+  const status = await ended
   return { status, output }
 }
 

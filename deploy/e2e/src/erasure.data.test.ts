@@ -104,7 +104,7 @@ describe('what is erased is gone from every table, topic, object and log', () =>
     await objectsGone(portrait.faceId)
   })
 
-  test("a member: her name and what she wrote, and nobody else's", async () => {
+  test("a member: what she wrote, and nobody else's (her account is hers)", async () => {
     const { api, base, uncle } = lived
     const receipt = await complete(api, `${base}/erasures/${await erase(api, `${base}/members/${uncle.memberId}`)}`)
     expect(receipt.owners.map(({ name }) => name)).toEqual(['album', 'backups', 'family', 'render'])

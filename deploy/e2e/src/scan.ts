@@ -38,7 +38,7 @@ export async function found({ database, folders }: Haystack, needles: readonly N
 /** Every file below a folder that holds one of the needles, and which. */
 export async function foundInFiles(folder: string, needles: readonly Needle[], only = /^/): Promise<string[]> {
   const places: string[] = []
-  const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => [])
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true })
   for (const entry of entries) {
     if (!entry.isFile() || !only.test(entry.name)) continue
     const file = path.join(entry.parentPath, entry.name)
@@ -68,6 +68,6 @@ async function foundInDatabase(url: string, needles: readonly Needle[]): Promise
 
 /** Every file below a folder in whose path a word stands, an item's id for one. */
 export async function pathsWith(folder: string, word: string): Promise<string[]> {
-  const paths = await readdir(folder, { recursive: true }).catch(() => [])
+  const paths = await readdir(folder, { recursive: true })
   return paths.filter(each => each.includes(word))
 }
