@@ -1,3 +1,4 @@
+import { createServer, type AddressInfo } from 'node:net'
 import { Module } from '@nestjs/common'
 import { Client as GrpcClient, credentials, Metadata, status } from '@grpc/grpc-js'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -39,6 +40,14 @@ const until = async (condition: () => boolean) => {
   for (let left = 2000; left > 0 && !condition(); left--) await new Promise(done => setTimeout(done, 10))
   expect(condition()).toBe(true)
 }
+
+const freePort = () =>
+  new Promise<number>(resolve => {
+    const server = createServer().listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as AddressInfo
+      server.close(() => resolve(port))
+    })
+  })
 
 beforeEach(async () => {
   log = new EchoLog()
@@ -246,6 +255,35 @@ describe('a service', () => {
     const answer = await fetch(`${other.internalUrl}/readyz`)
     expect([answer.status, await answer.text()]).toEqual([503, 'database: no database\n'])
     expect(await get('/livez')).toBe(200)
+  })
+
+  test('answers nothing on a schema of another version, and tells its probes what it waits for', async () => {
+    const at = `127.0.0.1:${await freePort()}`
+    const missing = new Error('echo lacks 0002_more.sql')
+    let migrated = false
+    const starting = start(
+      { KEEPSAKE_INTERNAL_LISTEN: at },
+      { readiness: { migrations: () => (migrated ? Promise.resolve() : Promise.reject(missing)) } },
+    )
+    const ready = () =>
+      fetch(`http://${at}/readyz`).then(
+        async answer => `${answer.status} ${await answer.text()}`,
+        () => 'not there yet',
+      )
+    let said = await ready()
+    for (let i = 0; i < 2000 && !said.startsWith('503'); i++) {
+      await new Promise(done => setTimeout(done, 10))
+      said = await ready()
+    }
+    expect(said).toBe('503 migrations: echo lacks 0002_more.sql\n')
+    expect((await fetch(`http://${at}/livez`)).status).toBe(200)
+    expect(await Promise.race([starting, Promise.resolve('waits')])).toBe('waits')
+    migrated = true
+    const other = await starting
+    closers.push(() => other.close())
+    const asking = createClient(EchoService, other.address, identityOf('album'))
+    closers.push(() => asking.close())
+    expect((await asking.getEcho({ text: 'a' }, { deadlineMs: 20_000 })).text).toBe('a')
   })
 
   test('finishes what is under way when it closes, and takes nothing new', async () => {
