@@ -27,7 +27,7 @@ const END_BEATS = 4
 /** The last card goes to black over half a second. */
 const FADE_OUT_FRAMES = 15
 /** Part of every hash: raise it when the compositor or the encoder settings change what comes out. */
-const RENDER_VERSION = 1
+const RENDER_VERSION = 2
 const MONTH_CARDS_FROM_DAYS = 31
 /** With fewer items to a month the cards would be half of the film; the date stamps say enough then. */
 const MONTH_CARD_ITEMS = 3
