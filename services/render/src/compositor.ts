@@ -43,6 +43,7 @@ export class Compositor {
   private readonly other: Yuv
   private readonly black: Yuv
   private readonly open = new Map<number, Promise<Drawer>>()
+  private readonly fallen = new Set<number>()
 
   constructor(
     private readonly board: Storyboard,
@@ -91,11 +92,16 @@ export class Compositor {
     }
   }
 
+  /** Whether what was drawn of a slot, its fade included, showed a still because a clip could not be read. Its hash promises the clip. */
+  fellBack(index: number): boolean {
+    return this.fallen.has(index) || (this.slotAt(index).transition.frames > 0 && this.fallen.has(index - 1))
+  }
+
   /** One frame of a slot without its text and fades, as RGB. */
   async still(index: number, k: number): Promise<{ rgb: Buffer; width: number; height: number }> {
     for (const [i, drawer] of this.open) await this.shut(i, drawer)
     const { text: _text, ...bare } = this.slotAt(index)
-    const drawer = await this.openDrawer(bare, this.roomOf(index))
+    const drawer = await this.openDrawer(index, bare, this.roomOf(index))
     try {
       for (let i = bare.inS === undefined ? k : 0; i <= k; i++) await drawer.draw(i, this.frame)
       const { width, height } = this.board
@@ -123,7 +129,7 @@ export class Compositor {
   private drawer(index: number): Promise<Drawer> {
     const known = this.open.get(index)
     if (known) return known
-    const made = this.openDrawer(this.slotAt(index), this.roomOf(index))
+    const made = this.openDrawer(index, this.slotAt(index), this.roomOf(index))
     this.open.set(index, made)
     return made
   }
@@ -143,7 +149,11 @@ export class Compositor {
     settled?.close()
   }
 
-  private async openDrawer(slot: Omit<Slot, 'text'> & Pick<Partial<Slot>, 'text'>, room: Room): Promise<Drawer> {
+  private async openDrawer(
+    index: number,
+    slot: Omit<Slot, 'text'> & Pick<Partial<Slot>, 'text'>,
+    room: Room,
+  ): Promise<Drawer> {
     const layer = slot.text ? await this.layer(slot.text, room) : undefined
     const drawer =
       slot.kind !== 'item'
@@ -151,7 +161,7 @@ export class Compositor {
         : slot.picture.rendition === 'preview'
           ? await this.photo(slot, room)
           : slot.still
-            ? this.live({ ...slot, still: slot.still }, room)
+            ? this.live({ ...slot, still: slot.still }, room, () => this.fallen.add(index))
             : await this.clip(slot)
     if (!layer) return drawer
     const rise = slot.kind === 'item' ? 0 : CARD_TEXT_FRAMES
@@ -191,10 +201,11 @@ export class Compositor {
     }
   }
 
-  /** The clip of a live photo; from where it cannot be read on, its still. */
+  /** The clip of a live photo; from where it cannot be read on, its still, which is told by `fell`. */
   private live(
     slot: Pick<Slot, 'picture' | 'inS' | 'frames' | 'tailFrames' | 'framing'> & { still: Picture },
     room: Room,
+    fell: () => void,
   ): Drawer {
     const still = (): Promise<Drawer> => this.photo({ ...slot, picture: slot.still }, room)
     let broken = false
@@ -207,6 +218,7 @@ export class Compositor {
         } catch (error) {
           if (broken) throw error
           broken = true
+          fell()
           void drawer.then(clip => clip.close()).catch(() => undefined)
           drawer = still()
           await (await drawer).draw(k, target)

@@ -59,7 +59,8 @@ async function makeFilm(job: FilmJob): Promise<ChildMessage> {
           unfinished,
         )
         await link(unfinished, file)
-        await tell({ type: 'segment', hash: slot.hash, file: path.resolve(file) })
+        // Kept, a still would be shown for the clip by every film to come, although the fault may pass.
+        if (!compositor.fellBack(i)) await tell({ type: 'segment', hash: slot.hash, file: path.resolve(file) })
         rendered++
       } else {
         frames += slot.frames

@@ -26,7 +26,7 @@ export function picturesOf(board: Storyboard): Picture[] {
 export type ChildMessage =
   /** 0..1 of the whole job. */
   | { type: 'progress'; share: number }
-  /** A segment is complete on disk. */
+  /** A segment that shows what its hash promises is complete on disk. */
   | { type: 'segment'; hash: string; file: string }
   | {
       type: 'done'

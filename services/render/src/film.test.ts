@@ -269,11 +269,28 @@ describe('a film of ten photos, two videos and two live photos', () => {
 test('a changed item costs its own segments only, and the rest of the film stays the same', async () => {
   const changed = planned(items.map((item, n) => (n === 3 ? { ...item, tag: 'rotated' } : item)))
   const again = await make(changed, 'changed', segments)
-  expect(again.rendered).toBe(2)
-  expect(again.reused).toBe(board.slots.length - 2)
+  // The live photo whose clip is not readable, and the slot that fades from it, are not kept.
+  expect(again.rendered).toBe(2 + 2)
+  expect(again.reused).toBe(board.slots.length - 4)
   const other = await decodeFilm(path.join(folder, 'changed.mp4'))
   expect(other.frames).toBe(board.frames)
   expect(ssim(other.at(100), decoded.at(100), decoded.width, decoded.height)).toBeGreaterThan(0.999)
+}, 240_000)
+
+test('a clip that can be read again is shown again: the still that stood in for it was not kept', async () => {
+  const at = board.slots.indexOf(slotOf(10))
+  expect(board.slots.flatMap((slot, i) => (segments.has(slot.hash) ? [] : [i]))).toEqual([at, at + 1])
+  const unreadable = await readFile(path.join(folder, 'item-010.mp4'))
+  await copyFile(path.join(folder, 'item-006.mp4'), path.join(folder, 'item-010.mp4'))
+  try {
+    expect(await make(board, 'readable', segments)).toMatchObject({ rendered: 2, reused: board.slots.length - 2 })
+  } finally {
+    await writeFile(path.join(folder, 'item-010.mp4'), unreadable)
+  }
+  expect(board.slots.every(slot => segments.has(slot.hash))).toBe(true)
+  const readable = await decodeFilm(path.join(folder, 'readable.mp4'))
+  const middle = slotOf(10).startFrame + Math.floor(slotOf(10).frames / 2)
+  expect(psnr(readable.at(middle), decoded.at(middle))).toBeLessThan(25)
 }, 240_000)
 
 test('a stopped film ends its process, keeps its finished segments and leaves no file', async () => {
