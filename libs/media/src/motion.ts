@@ -12,7 +12,7 @@ const gapS = 0.2
 /** A picture with less contrast than this (levels of luma) counts as having it: in a dark room noise is no motion. */
 const leastContrast = 8
 
-/** Longer than this is not told: a storyboard looks at the first hour. Seconds. */
+/** Only so many seconds from the start are looked at: memory and work have an end. Of what comes later the motion is unknown. */
 const mostSeconds = 3600
 
 /** One plane of 8-bit luma; rows lie `stride` bytes apart. */

@@ -25,6 +25,14 @@ test('where nothing is heard or seen, a second that moves is better than one tha
   expect(reason).toBe('the second with motion')
 })
 
+test('past the end of what was measured nothing is known: it counts neither for a second nor against it', () => {
+  const early = { atS: 1, size: 0.1, smile: 0, weight: 1 }
+  const late = { atS: 8, size: 0.09, smile: 0, weight: 1 }
+  expect(bestSecond({ ...still, faces: [early, late], motion: [0, 0, 0, 0.35] }).startS).toBeLessThan(2)
+  expect(bestSecond({ ...still, faces: [early, late], motion: [0.9, 0.9, 0.9, 0.9] }).startS).toBeGreaterThan(6)
+  expect(bestSecond({ ...still, motion: [0.9, 0.9] })).toMatchObject({ startS: 4.5, reason: 'the middle' })
+})
+
 test('of the clip of a live photo it is the one around the picture, unless much more happens elsewhere', () => {
   const clip = { ...still, durationS: 3, momentS: 1.5 }
   expect(bestSecond(clip)).toMatchObject({ startS: 1, reason: 'the second with the picture itself' })

@@ -7,7 +7,7 @@ export interface VideoFacts {
   faces: readonly { atS: number; size: number; smile: number; weight: number }[]
   /** Loudness of each whole second in LUFS (or dBFS); silence is -70 or less. */
   loudness: readonly number[]
-  /** Motion of each whole second, 0 (still) to 1 (everything moves). */
+  /** Motion of each whole second, 0 (still) to 1 (everything moves); it may end before a long video does, and nothing is known from there on. */
   motion: readonly number[]
   /** Only the clip of a live photo: when its still was taken, seconds. */
   momentS?: number
@@ -44,9 +44,9 @@ function scoreWindow(video: VideoFacts, startS: number, windowS: number): { scor
   const samples = new Set(inside.map(f => f.atS)).size || 1
   const face = inside.reduce((sum, f) => sum + f.weight * Math.min(1, f.size / 0.35), 0) / samples
   const smile = inside.reduce((sum, f) => sum + f.weight * f.smile, 0) / samples
-  const loud = mean(video.loudness, startS, windowS, -70)
+  const loud = mean(video.loudness, startS, windowS) ?? -70
   const voice = clamp01((loud + 50) / 30)
-  const moving = mean(video.motion, startS, windowS, 0)
+  const moving = mean(video.motion, startS, windowS) ?? 0
   const calm = moving <= 0.35 ? moving / 0.35 : Math.max(-0.5, 1 - (moving - 0.35) / 0.3)
   const off = video.momentS === undefined ? windowS : Math.abs(startS + windowS / 2 - video.momentS)
   const parts: [string, number][] = [
@@ -55,7 +55,7 @@ function scoreWindow(video: VideoFacts, startS: number, windowS: number): { scor
     ['faces', 3 * Math.min(2, face)],
     ['smiles', 2 * Math.min(2, smile)],
     ['voices', video.loudness.length > 0 ? voice : 0],
-    ['motion', video.motion.length > 0 ? 0.5 * calm : 0],
+    ['motion', 0.5 * calm],
   ]
   const named = parts.filter(([, v]) => v > 0.3).map(([name]) => name)
   return {
@@ -66,15 +66,14 @@ function scoreWindow(video: VideoFacts, startS: number, windowS: number): { scor
 
 const clamp01 = (v: number): number => Math.min(1, Math.max(0, v))
 
-/** Mean of a per-second series over a window that may straddle two seconds. */
-function mean(series: readonly number[], startS: number, windowS: number, missing: number): number {
-  if (series.length === 0) return missing
+/** Mean of a per-second series over a window that may straddle two seconds: of what lies within the series, undefined where nothing does. */
+function mean(series: readonly number[], startS: number, windowS: number): number | undefined {
   let sum = 0
   let weight = 0
-  for (let s = Math.floor(startS); s < startS + windowS; s++) {
+  for (let s = Math.floor(startS); s < Math.min(series.length, startS + windowS); s++) {
     const share = Math.min(s + 1, startS + windowS) - Math.max(s, startS)
-    sum += share * (series[Math.min(s, series.length - 1)] ?? missing)
+    sum += share * (series[s] ?? 0)
     weight += share
   }
-  return weight > 0 ? sum / weight : missing
+  return weight > 0 ? sum / weight : undefined
 }
