@@ -32,7 +32,12 @@ export class MotionMeter {
 
   /** Whether a picture at this time (seconds) would be looked at: others need not be made ready. */
   wants(timeS: number): boolean {
-    return timeS >= this.nextS - 1e-3 && timeS < mostSeconds
+    return timeS >= this.nextS - 1e-3 && !this.ends(timeS)
+  }
+
+  /** Whether neither a picture at this time (seconds) nor any later one would be looked at. */
+  ends(timeS: number): boolean {
+    return timeS >= mostSeconds
   }
 
   /** Looks at the picture on screen at `timeS`, seconds from the start. */

@@ -11,6 +11,7 @@ import { Dictionary, type Frame, type Packet, type Stream } from 'node-av/lib'
 import type { JobContext } from './child-runtime.js'
 import { DecodeFailure } from './decode-failure.js'
 import type { Rotation } from './image-types.js'
+import { lookAt, MotionWatcher } from './motion-watcher.js'
 import { MotionMeter } from './motion.js'
 import { packets, secondsOf, uprightFilters, withVideo, type VideoInput } from './video-input.js'
 import type { TranscodeResult } from './video-types.js'
@@ -80,7 +81,7 @@ function uprightSize(input: VideoInput, rotation: Rotation): { width: number; he
 
 async function copy(input: VideoInput, target: string, motion: MotionMeter, context: JobContext): Promise<number> {
   const { video, audio } = input
-  const watcher = await Watcher.open(video, motion)
+  const watcher = await MotionWatcher.open(input, motion)
   const muxer = await Muxer.open(target, { format: 'mp4', options: { movflags: '+faststart' } })
   try {
     const streams = new Map<number, number>([[video.index, muxer.addStream(video)]])
@@ -93,7 +94,7 @@ async function copy(input: VideoInput, target: string, motion: MotionMeter, cont
       if (to !== undefined && clone) await muxer.writePacket(clone, to)
       clone?.free()
       if (packet.streamIndex !== video.index) continue
-      await watcher.take(input, packet)
+      await watcher.take(packet)
       progress(input, video, packet.pts, context)
     }
   } finally {
@@ -123,7 +124,7 @@ async function encode(
       threadCount: 2,
     }),
   )
-  picture.seen = (frame, pts) => look(motion, frame, secondsOf(input, video, pts))
+  picture.seen = (frame, pts) => lookAt(motion, frame, secondsOf(input, video, pts))
   const sound = audio
     ? await Track.open(audio, 'aformat=sample_fmts=fltp:channel_layouts=stereo:sample_rates=48000', filter =>
         Encoder.create(FF_ENCODER_AAC, { filter, bitrate: playback.audioBitRate }),
@@ -155,42 +156,6 @@ async function encode(
 
 function progress(input: VideoInput, stream: Stream, pts: bigint, context: JobContext): void {
   if (input.durationS > 0) context.progress(Math.min(1, Math.max(0, secondsOf(input, stream, pts) / input.durationS)))
-}
-
-/** Shows a picture of 8-bit luma to the meter, if it wants one of that time. */
-function look(motion: MotionMeter, frame: Frame, timeS: number): void {
-  if (!motion.wants(timeS)) return
-  const { width, height, linesize } = frame
-  const [data] = frame.data ?? []
-  const [stride] = linesize
-  if (data && stride) motion.take({ data, stride, width, height }, timeS)
-}
-
-/**
- * Looks at the pictures of a stream that is copied. They are decoded for nothing else, so without what only beauty needs: the loop filter, and
- * the pictures that no other refers to. What cannot be decoded is not looked at.
- */
-class Watcher {
-  private constructor(
-    private readonly decoder: Decoder,
-    private readonly motion: MotionMeter,
-  ) {}
-
-  static async open(stream: Stream, motion: MotionMeter): Promise<Watcher> {
-    const options = { skip_loop_filter: 'all', skip_frame: 'noref' }
-    return new Watcher(await Decoder.create(stream, { exitOnError: false, threadCount: 2, options }), motion)
-  }
-
-  async take(input: VideoInput, packet: Packet): Promise<void> {
-    for (const frame of await this.decoder.decodeAll(packet).catch(() => [])) {
-      look(this.motion, frame, secondsOf(input, input.video, frame.pts))
-      frame.free()
-    }
-  }
-
-  close(): void {
-    this.decoder.close()
-  }
 }
 
 /** One stream on its way from packets to packets: decode, filter, encode. */
