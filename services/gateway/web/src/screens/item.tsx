@@ -139,7 +139,7 @@ export function ItemScreen() {
           </div>
         )}
         <Facts media={media} changed={changed} />
-        <People media={media} changed={changed} />
+        <People key={media.id} media={media} changed={changed} />
         <RatingReasons rating={media.rating} />
         {family.role === 'parent' && <AudienceChoice media={media} changed={changed} />}
         <Comments media={media} changed={changed} />
