@@ -1,5 +1,6 @@
 import { Navigate, NavLink, Route, Routes } from 'react-router'
 import { useLanguage } from './i18n/messages.tsx'
+import { ExportProvider } from './parts/export.tsx'
 import { Icon, type IconName } from './parts/icon.tsx'
 import { ProcessingStrip } from './parts/processing.tsx'
 import { UploadProvider } from './parts/upload.tsx'
@@ -43,25 +44,27 @@ function Album() {
   return (
     <FamilyProvider value={family}>
       <UploadProvider>
-        <div className="frame">
-          <Navigation parent={family.role === 'parent'} name={family.name} />
-          <main>
-            <ProcessingStrip />
-            <Routes>
-              <Route path="/" element={<TimelineScreen />} />
-              <Route path="/items/:id" element={<ItemScreen />} />
-              <Route path="/people" element={<PeopleScreen />} />
-              <Route path="/people/:id" element={<PersonScreen />} />
-              <Route path="/pages" element={<PagesScreen />} />
-              <Route path="/pages/:id" element={<PageScreen />} />
-              <Route path="/movies" element={<MoviesScreen />} />
-              <Route path="/movies/:id" element={<MovieScreen />} />
-              <Route path="/trash" element={<TrashScreen />} />
-              <Route path="/settings" element={<SettingsScreen />} />
-              <Route path="*" element={<Navigate to="/" replace />} />
-            </Routes>
-          </main>
-        </div>
+        <ExportProvider>
+          <div className="frame">
+            <Navigation parent={family.role === 'parent'} name={family.name} />
+            <main>
+              <ProcessingStrip />
+              <Routes>
+                <Route path="/" element={<TimelineScreen />} />
+                <Route path="/items/:id" element={<ItemScreen />} />
+                <Route path="/people" element={<PeopleScreen />} />
+                <Route path="/people/:id" element={<PersonScreen />} />
+                <Route path="/pages" element={<PagesScreen />} />
+                <Route path="/pages/:id" element={<PageScreen />} />
+                <Route path="/movies" element={<MoviesScreen />} />
+                <Route path="/movies/:id" element={<MovieScreen />} />
+                <Route path="/trash" element={<TrashScreen />} />
+                <Route path="/settings" element={<SettingsScreen />} />
+                <Route path="*" element={<Navigate to="/" replace />} />
+              </Routes>
+            </main>
+          </div>
+        </ExportProvider>
       </UploadProvider>
     </FamilyProvider>
   )

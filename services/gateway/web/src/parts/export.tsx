@@ -1,4 +1,4 @@
-import { useEffect, useRef, useState } from 'react'
+import { createContext, useContext, useEffect, useRef, useState, type ReactNode } from 'react'
 import { download } from '../api.ts'
 import { useLanguage } from '../i18n/messages.tsx'
 import { useFamily } from '../session.tsx'
@@ -11,15 +11,33 @@ type SaveFile = (options: {
 
 const megabyte = 1e6
 
-/** Takes everything out of the album: the originals that the member may see, and one file that says what is known of them. */
-export function ExportSection() {
-  const { m } = useLanguage()
+interface Export {
+  /** Bytes so far; undefined while none runs. */
+  bytes: number | undefined
+  done: boolean
+  error: unknown
+  start(): Promise<void>
+  cancel(): void
+}
+
+const ExportContext = createContext<Export | undefined>(undefined)
+
+/** Holds the export of the open album above its screens: a large one takes long, and whoever waits looks at something else meanwhile. */
+export function ExportProvider({ children }: { children: ReactNode }) {
   const family = useFamily()
   const [bytes, setBytes] = useState<number>()
   const [done, setDone] = useState(false)
   const [error, setError] = useState<unknown>()
   const stop = useRef<AbortController>(undefined)
-  useEffect(() => () => stop.current?.abort(), [])
+  useEffect(() => () => stop.current?.abort(), [family.id])
+  const running = bytes !== undefined
+  useEffect(() => {
+    if (!running) return
+    // The browser asks, in its own words, before the page is closed.
+    const ask = (event: BeforeUnloadEvent) => event.preventDefault()
+    window.addEventListener('beforeunload', ask)
+    return () => window.removeEventListener('beforeunload', ask)
+  }, [running])
   const start = async () => {
     const controller = new AbortController()
     stop.current = controller
@@ -29,12 +47,28 @@ export function ExportSection() {
       await save(`/families/${family.id}/export`, `${family.name}.zip`, controller.signal, setBytes)
       setDone(true)
     } catch (refused) {
-      // Who closes the dialog or stops has changed her mind: nothing went wrong.
-      if (!(refused instanceof DOMException && refused.name === 'AbortError')) setError(refused)
+      // Who stops has changed her mind, and so has who closes the dialog for the file: nothing went wrong.
+      const closed = refused instanceof DOMException && refused.name === 'AbortError'
+      if (!controller.signal.aborted && !closed) setError(refused)
     } finally {
       setBytes(undefined)
     }
   }
+  return (
+    <ExportContext value={{ bytes, done, error, start, cancel: () => stop.current?.abort() }}>{children}</ExportContext>
+  )
+}
+
+function useExport(): Export {
+  const running = useContext(ExportContext)
+  if (!running) throw new Error('useExport outside ExportProvider')
+  return running
+}
+
+/** Takes everything out of the album: the originals that the member may see, and one file that says what is known of them. */
+export function ExportSection() {
+  const { m } = useLanguage()
+  const { bytes, done, error, start, cancel } = useExport()
   return (
     <section>
       <h2>{m.exportTitle}</h2>
@@ -44,7 +78,7 @@ export function ExportSection() {
           {m.exportStart}
         </button>
         {bytes !== undefined && (
-          <button type="button" onClick={() => stop.current?.abort()}>
+          <button type="button" onClick={cancel}>
             {m.cancel}
           </button>
         )}
