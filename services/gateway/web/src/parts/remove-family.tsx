@@ -4,6 +4,7 @@ import { useNavigate } from 'react-router'
 import { erase } from '../api.ts'
 import { useLanguage } from '../i18n/messages.tsx'
 import { useFamily } from '../session.tsx'
+import { sameName } from './same-name.ts'
 import { FormError } from './states.tsx'
 
 /** Removes the family for good. What will happen is said first, and the family's name must be typed; the receipt follows. */
@@ -25,7 +26,7 @@ export function RemoveFamily() {
           className="danger"
           onSubmit={event => {
             event.preventDefault()
-            if (typed.trim() === family.name) remove.mutate()
+            if (sameName(typed, family.name)) remove.mutate()
           }}
         >
           <p>{m.removeFamilyText}</p>
@@ -34,7 +35,7 @@ export function RemoveFamily() {
             <input value={typed} onChange={event => setTyped(event.target.value)} autoComplete="off" autoFocus />
           </label>
           <div className="row">
-            <button type="submit" className="destructive" disabled={typed.trim() !== family.name || remove.isPending}>
+            <button type="submit" className="destructive" disabled={!sameName(typed, family.name) || remove.isPending}>
               {m.removeFamilySure}
             </button>
             <button
