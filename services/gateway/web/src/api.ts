@@ -187,18 +187,21 @@ export class Problem extends Error {
 let accessToken: string | undefined
 let refreshing: Promise<boolean> | undefined
 
-/** Says that this browser has had a session. The cookie itself is hidden from scripts, and asking without one is an error in the console. */
+/** Says whether this browser may hold a session. The cookie itself is hidden from scripts, and asking without one is an error in the console. */
 const returning = 'keepsake.returning'
 
 /** Keeps the token that a sign-in answered with; undefined forgets the session. */
 export function setAccessToken(token: string | undefined): void {
   accessToken = token
-  if (token === undefined) localStorage.removeItem(returning)
-  else localStorage.setItem(returning, 'yes')
+  localStorage.setItem(returning, token === undefined ? 'no' : 'yes')
 }
 
 /** Whether there may be a session to take up again. */
-export const mayReturn = (): boolean => localStorage.getItem(returning) !== null
+export function mayReturn(): boolean {
+  const known = localStorage.getItem(returning)
+  // The app of earlier releases kept no such mark, but the language always: its sessions are still good.
+  return known === null ? localStorage.getItem('keepsake.locale') !== null : known === 'yes'
+}
 
 /** The header that authorises a request outside `api()`, for uploads. */
 export async function authorization(): Promise<Record<string, string>> {

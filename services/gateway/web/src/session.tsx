@@ -17,6 +17,7 @@ export function SessionProvider({ children }: { children: ReactNode }) {
   const [state, setState] = useState<Session['state']>(() => (mayReturn() ? 'unknown' : 'out'))
   useEffect(() => {
     if (mayReturn()) void refresh().then(ok => setState(ok ? 'in' : 'out'))
+    else setAccessToken(undefined)
   }, [])
   const enter = useCallback((answer: { accessToken: string }) => {
     setAccessToken(answer.accessToken)

@@ -1,0 +1,31 @@
+import { beforeEach, expect, test, vi } from 'vitest'
+import { mayReturn, setAccessToken } from './api.ts'
+
+const kept = new Map<string, string>()
+
+beforeEach(() => {
+  kept.clear()
+  vi.stubGlobal('localStorage', {
+    getItem: (key: string) => kept.get(key) ?? null,
+    setItem: (key: string, value: string) => kept.set(key, value),
+  })
+})
+
+test('a browser that has never been here has no session to take up', () => {
+  expect(mayReturn()).toBe(false)
+})
+
+test('a session is taken up again until it has ended', () => {
+  setAccessToken('token')
+  kept.set('keepsake.locale', 'ja')
+  expect(mayReturn()).toBe(true)
+  setAccessToken(undefined)
+  expect(mayReturn()).toBe(false)
+})
+
+test('a browser that only an earlier release has known is asked, once', () => {
+  kept.set('keepsake.locale', 'en')
+  expect(mayReturn()).toBe(true)
+  setAccessToken(undefined)
+  expect(mayReturn()).toBe(false)
+})
