@@ -41,6 +41,7 @@ export async function recordErasure(
   },
   accountId?: string,
 ): Promise<void> {
+  await inTurn(tx, e.erasureId)
   await tx.changed(sql`
     insert into family.erasures (family_id, erasure_id, kind, ids, media_ids, by_member, by_account)
     values (${tx.familyId}, ${e.erasureId}, ${e.kind}, ${[...e.ids]}::uuid[], ${[...e.mediaIds]}::uuid[],
@@ -56,11 +57,17 @@ export async function recordReport(
   owner: string,
   { rows, objects = 0 }: Removed,
 ): Promise<void> {
+  await inTurn(tx, erasureId)
   await tx.changed(sql`
     insert into family.erasure_reports as r (family_id, erasure_id, owner, rows, objects)
     values (${tx.familyId}, ${erasureId}, ${owner}, ${rows}, ${objects})
     on conflict (family_id, erasure_id, owner) do update set rows = r.rows + excluded.rows, objects = r.objects + excluded.objects`)
   await complete(tx, erasureId)
+}
+
+/** Of two that come at once the second sees what the first wrote: else each would miss the other, and nobody would find the receipt complete. */
+async function inTurn(tx: FamilyTx, erasureId: string): Promise<void> {
+  await tx.one(sql`select pg_advisory_xact_lock(hashtextextended(${erasureId}, 7305011))`)
 }
 
 async function complete(tx: FamilyTx, erasureId: string): Promise<void> {
@@ -163,6 +170,10 @@ export async function askOverdue(db: Db, overdueMs: number): Promise<number> {
         row.kind,
         row.reports.map(({ owner }) => owner),
       )
+      if (owners.length === 0) {
+        await complete(tx, erasureId)
+        return 0
+      }
       await tx.changed(sql`
         update family.erasures set asked_at = now() where family_id = ${familyId} and erasure_id = ${erasureId}`)
       await publish(tx, ErasureOverdue, { erasureId, kind: row.kind, ids: row.ids, mediaIds: row.mediaIds, owners })

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { FamilyServiceService, type Tokens } from '@keepsake/proto/family/v1'
 import {
   createClient,
@@ -11,7 +12,7 @@ import { ErasureOverdue, reportErasure } from '@keepsake/events'
 import { testDatabase, until, type TestDatabase } from '@keepsake/testing'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { attemptLimits } from './attempts.js'
-import { askOverdue } from './erasures.js'
+import { askOverdue, getErasure, recordErasure, recordReport } from './erasures.js'
 import { startFamily } from './service.js'
 import { AccessTokens } from './access-token.js'
 
@@ -346,6 +347,45 @@ describe('a family', () => {
 })
 
 describe('receipts of erasures', () => {
+  test.each(['the receipt', 'another report'])(
+    'are complete when the last report and %s are written at the same moment',
+    async beside => {
+      const familyId = await found(await person())
+      const db = database.db('family')
+      const erasureId = randomUUID()
+      const erasure = { erasureId, kind: 'face', ids: [], mediaIds: [] }
+      const one = { rows: 1 }
+      await db.family(familyId, async tx => {
+        if (beside !== 'the receipt') await recordErasure(tx, erasure)
+        for (const owner of ['cluster', 'rating']) await recordReport(tx, erasureId, owner, one)
+      })
+      let commit: () => void = () => undefined
+      const open = new Promise<void>(resolve => (commit = resolve))
+      let written = false
+      const last = db.family(familyId, async tx => {
+        await recordReport(tx, erasureId, 'face', one)
+        written = true
+        await open
+      })
+      await until(() => written)
+      let over = false
+      const other = db
+        .family(familyId, async tx => {
+          if (beside === 'the receipt') await recordErasure(tx, erasure)
+          await recordReport(tx, erasureId, 'backups', one)
+        })
+        .then(() => (over = true))
+      // It waits for the other, or is through without having seen it.
+      const waits = async () =>
+        (await database.rows(`select 1 from pg_locks where locktype = 'advisory' and not granted`)).length > 0
+      await until(async () => over || (await waits()))
+      commit()
+      await Promise.all([last, other])
+      const receipt = await db.family(familyId, tx => getErasure(tx, erasureId))
+      expect(receipt.completedAt).toBeDefined()
+    },
+  )
+
   const report = (familyId: string, erasureId: string, kind: 'consent', owner: string) =>
     database.db('family').family(familyId, tx => reportErasure(tx, erasureId, kind, owner, { rows: 2, objects: 1 }))
   const open = { cursor: '', limit: 10 }
