@@ -70,6 +70,9 @@ export class SessionPool implements Executor {
   }
 
   private start(slot: Slot): Worker {
+    // onnxruntime 1.30 tells its maker of every session, over the network, unless the environment of the process says no before it is
+    // loaded. A worker cannot say so: its `process.env` is a copy, and native code reads the process's.
+    process.env['ORT_DISABLE_TELEMETRY'] = '1'
     const workerData: WorkerStart = { models: this.models, ...(this.telemetry ? { telemetry: this.telemetry } : {}) }
     const worker = new Worker(new URL('./session-worker.js', import.meta.url), {
       workerData,
