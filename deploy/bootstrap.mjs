@@ -177,7 +177,7 @@ async function install() {
   if (major < 20 || (major === 20 && minor < 19))
     throw new Sentence(`Keepsake needs Node 20.19 or newer to install itself; this is ${process.versions.node}.`)
   const started = Date.now()
-  console.error('Installing what Keepsake needs (once, 1.5 GB of disk, one to three minutes) ...')
+  console.error('Installing what Keepsake needs (once, 2 GB of disk, one to three minutes) ...')
   const args = ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error']
   const [command, first] = process.env.npm_execpath?.endsWith('.js')
     ? [process.execPath, [process.env.npm_execpath]]
@@ -204,7 +204,7 @@ function installSentence(output) {
   const tail = output.trim().split('\n').slice(-12).join('\n')
   if (/ENOSPC|EDQUOT|no space left/i.test(output))
     return new Sentence(
-      `There is no space left on the disk that holds ${root}: Keepsake needs about 1.5 GB there to install.`,
+      `There is no space left on the disk that holds ${root}: Keepsake needs about 2 GB there to install.`,
     )
   if (/ENOTFOUND|EAI_AGAIN|ETIMEDOUT|ECONNREFUSED|ECONNRESET|ENETUNREACH|EHOSTUNREACH|network/i.test(output))
     return new Sentence(

@@ -67,6 +67,7 @@ export function build({ force = false, quiet = false } = {}) {
   return withLock('build', async () => {
     const known = force ? {} : JSON.parse(readIfThere(stamps) ?? '{}')
     const results = []
+    let told = false
     for (const step of steps()) {
       if (!step.when()) continue
       // The fingerprint is taken before the step: a change while it runs makes the next run build again.
@@ -77,6 +78,8 @@ export function build({ force = false, quiet = false } = {}) {
         continue
       }
       const started = Date.now()
+      if (!quiet && !told) console.error('Building what is new (the first time a minute or two) ...')
+      told = true
       step.before?.()
       const result = await runAll(step)
       results.push({ ...result, ms: Date.now() - started })

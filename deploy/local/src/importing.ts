@@ -83,7 +83,7 @@ export async function importInto(context: Importing): Promise<number> {
   await printPeople(context, consent)
   await printPages(context)
   const movieFine = await printMovie(context, result.uploadedNow > 0)
-  say(`Album: ${album.url}`)
+  say(options.exit ? 'Open the album with: npm start' : `Album: ${album.url}`)
   return result.failures.length === 0 && movieFine ? 0 : 1
 }
 
