@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
@@ -64,6 +65,7 @@ describe('what is erased is gone from every table, topic, object and log', () =>
       first.crop,
       ...[...Object.values(words), ...Object.values(names), first.fileName].map(value => text(value, value)),
     ]
+    for (const { path: place } of placesOf(album).folders) expect(existsSync(place), place).toBe(true)
     const places = await found(placesOf(album), needles)
     for (const { what } of needles)
       expect(

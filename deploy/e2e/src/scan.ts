@@ -38,7 +38,7 @@ export async function found({ database, folders }: Haystack, needles: readonly N
 /** Every file below a folder that holds one of the needles, and which. */
 export async function foundInFiles(folder: string, needles: readonly Needle[], only = /^/): Promise<string[]> {
   const places: string[] = []
-  const entries = await readdir(folder, { recursive: true, withFileTypes: true })
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch(nothing)
   for (const entry of entries) {
     if (!entry.isFile() || !only.test(entry.name)) continue
     const file = path.join(entry.parentPath, entry.name)
@@ -46,6 +46,12 @@ export async function foundInFiles(folder: string, needles: readonly Needle[], o
     for (const needle of needles) if (bytes.includes(needle.bytes)) places.push(`${needle.what} in ${file}`)
   }
   return places
+}
+
+/** A store removes a folder with the last that was in it. */
+function nothing(error: unknown): [] {
+  if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
+  throw error
 }
 
 /** Every table with a row that holds one of the needles: as text, or as hex, which is how bytea is written. */
@@ -68,6 +74,6 @@ async function foundInDatabase(url: string, needles: readonly Needle[]): Promise
 
 /** Every file below a folder in whose path a word stands, an item's id for one. */
 export async function pathsWith(folder: string, word: string): Promise<string[]> {
-  const paths = await readdir(folder, { recursive: true })
+  const paths = await readdir(folder, { recursive: true }).catch(nothing)
   return paths.filter(each => each.includes(word))
 }
