@@ -1,6 +1,4 @@
-import { readFile } from 'node:fs/promises'
 import { Agent, get } from 'node:http'
-import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Db, sql } from '@keepsake/db'
 import { Album } from '@keepsake/e2e/album'
@@ -77,13 +75,7 @@ async function read(url: URL, agent: Agent, authorization: string): Promise<{ st
 
 /** Rows as an import would leave them, written straight into the catalogue: what is timed is reading. */
 async function fillCatalogue(album: Album, family: string): Promise<void> {
-  const run = JSON.parse(await readFile(path.join(album.home, 'run.json'), 'utf8')) as { postgres: { port: number } }
-  const secrets = JSON.parse(await readFile(path.join(album.home, 'secrets.json'), 'utf8')) as {
-    database: Record<string, string>
-  }
-  const db = new Db(`postgres://postgres:${secrets.database['postgres']}@127.0.0.1:${run.postgres.port}/keepsake`, {
-    statementTimeoutMs: 300_000,
-  })
+  const db = new Db(album.databaseUrl, { statementTimeoutMs: 300_000 })
   try {
     await db.system('fill a catalogue for a bench', async tx => {
       await tx.changed(sql`

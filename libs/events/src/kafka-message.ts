@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { IHeaders, Message } from 'kafkajs'
+import { isId } from '@keepsake/db'
 import type { Origin, StoredEvent } from './event-log.js'
 import type { Cause } from './failure.js'
 
@@ -23,7 +24,6 @@ export interface Failed {
 /** The family of a message that names none. */
 export const noFamily = '00000000-0000-0000-0000-000000000000'
 
-const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
 /** Headers of ours; all others belong to the event (schema, traceparent). */
 const own = 'event_id family_id created_at at topic partition key attempts code reason cause due origin'.split(' ')
 
@@ -98,15 +98,15 @@ export function fromMessage(
   const offset = Number(record.offset)
   const here: Origin = { topic: at.kafkaTopic, partition: at.partition, offset }
   const told = { id: headers['event_id'] ?? '', family: headers['family_id'] ?? '' }
-  const stranger = !uuid.test(told.id) || !uuid.test(told.family)
+  const stranger = !isId(told.id) || !isId(told.family)
   const standing = /^(\d{1,18}):(\d{1,15})$/.exec(stranger ? '' : (headers['at'] ?? ''))
   const repeats = at.topic === undefined
   const created = new Date(headers['created_at'] ?? Number(record.timestamp))
   return {
     stranger,
     event: {
-      eventId: uuid.test(told.id) ? told.id : idOf(originText(here)),
-      familyId: uuid.test(told.family) ? told.family : noFamily,
+      eventId: isId(told.id) ? told.id : idOf(originText(here)),
+      familyId: isId(told.family) ? told.family : noFamily,
       topic: at.topic ?? headers['topic'] ?? '',
       partition: repeats ? Number(headers['partition'] ?? at.partition) : at.partition,
       key: (repeats ? headers['key'] : undefined) ?? clean(record.key?.toString()),

@@ -1,4 +1,4 @@
-import { sql, type Db, type FamilyTx, type Tx } from '@keepsake/db'
+import { isId, sql, type Db, type FamilyTx, type Tx } from '@keepsake/db'
 import {
   ErasureOverdue,
   publish,
@@ -117,11 +117,9 @@ const shown = (row: Row): Erasure => ({
   }),
 })
 
-const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
-
 /** Receipts of the family, newest first, at most 100 a page. The cursor is the last id. */
 export async function listErasures(tx: FamilyTx, request: ListErasuresRequest): Promise<ListErasuresResponse> {
-  if (request.cursor !== '' && !uuid.test(request.cursor)) throw errors.invalid('cursor', 'This is no cursor.')
+  if (request.cursor !== '' && !isId(request.cursor)) throw errors.invalid('cursor', 'This is no cursor.')
   const size = Math.min(100, Math.max(1, request.limit || 50))
   const rows = await tx.many<Row>(sql`
     select ${columns} from family.erasures e
@@ -134,7 +132,7 @@ export async function listErasures(tx: FamilyTx, request: ListErasuresRequest): 
 /** One receipt of the family. Throws ERASURE_NOT_FOUND. */
 export async function getErasure(tx: FamilyTx, id: string): Promise<Erasure> {
   const row =
-    uuid.test(id) &&
+    isId(id) &&
     (await tx.maybe<Row>(sql`
       select ${columns} from family.erasures e where family_id = ${tx.familyId} and erasure_id = ${id}`))
   if (!row) throw errors.erasureNotFound()
@@ -144,7 +142,7 @@ export async function getErasure(tx: FamilyTx, id: string): Promise<Erasure> {
 /** A receipt that the account asked for, whatever became of the family. Crosses families: call it within Db.system. */
 export async function getErasureOf(tx: Tx, accountId: string, id: string): Promise<Erasure> {
   const row =
-    uuid.test(id) &&
+    isId(id) &&
     (await tx.maybe<Row>(sql`
       select ${columns} from family.erasures e where erasure_id = ${id} and by_account = ${accountId}`))
   if (!row) throw errors.erasureNotFound()

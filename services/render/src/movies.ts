@@ -1,5 +1,5 @@
 /** Movies as they are asked for, listed, published and taken away. */
-import { sql, type FamilyTx } from '@keepsake/db'
+import { isId, sql, type FamilyTx } from '@keepsake/db'
 import { MovieChanged, publish } from '@keepsake/events'
 import type { CreateMovieRequest, Movie, UpdateMovieRequest } from '@keepsake/proto/render/v1'
 import { requireParent, type Call } from '@keepsake/rpc'
@@ -180,16 +180,14 @@ async function lockMovie(tx: FamilyTx, movieId: string): Promise<MovieRow> {
   return row
 }
 
-const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
-
 function requireId(id: string): string {
-  if (!uuid.test(id)) throw errors.movieNotFound()
+  if (!isId(id)) throw errors.movieNotFound()
   return id
 }
 
 /** What is no id names nothing that there could be. Throws INVALID_VALUE. */
 function requireIds(field: string, ids: readonly string[]): void {
-  if (!ids.every(id => uuid.test(id))) throw errors.invalid(field, 'This is no id.')
+  if (!ids.every(isId)) throw errors.invalid(field, 'This is no id.')
 }
 
 function requireAudience(request: CreateMovieRequest): Audience {

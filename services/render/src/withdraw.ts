@@ -1,5 +1,5 @@
 /** What happens to movies when their items change, and where a relative's view is checked. */
-import { sql, type Db, type FamilyTx } from '@keepsake/db'
+import { isId, sql, type Db, type FamilyTx } from '@keepsake/db'
 import { bury } from '@keepsake/events'
 import { KeepsakeError, familyOf, type Call } from '@keepsake/rpc'
 import { sees, viewerOf, type Audience, type Viewer } from './audience.js'
@@ -135,8 +135,7 @@ export async function countStored(
 
 /** An id that is no UUID names nothing. */
 export function requireMediaIds(ids: readonly string[]): readonly string[] {
-  const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
-  if (ids.every(id => uuid.test(id))) return ids
+  if (ids.every(isId)) return ids
   throw new KeepsakeError({
     code: 'INVALID_ARGUMENT',
     reason: 'INVALID_VALUE',
