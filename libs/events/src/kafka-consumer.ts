@@ -164,7 +164,8 @@ export class KafkaConsumer implements Consumer {
   }
 
   async readiness(): Promise<void> {
-    if (!this.#joined) throw new Error(`not a member of the group ${this.#group} just now`)
+    // Once it is let go it is gone, though kafkajs may report one more joining on its way out.
+    if (!this.#joined || this.#stop.signal.aborted) throw new Error(`not a member of the group ${this.#group} just now`)
   }
 
   async close(drainMs = 10_000): Promise<void> {
