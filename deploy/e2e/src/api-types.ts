@@ -22,6 +22,7 @@ export interface Media {
   description?: string
   favourite: boolean
   commentCount: number
+  personIds: string[]
   audience: { kind: string; ids?: string[] }
   faces?: { id: string; box: { x: number; y: number; w: number; h: number }; personId?: string; age?: number }[]
   rating?: { value: number; parts: { name: string; points: number; reason: string }[] }

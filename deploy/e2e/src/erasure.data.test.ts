@@ -102,6 +102,7 @@ describe('what is erased is gone from every table, topic, object and log', () =>
     const item = await api.get<Media>(`${base}/media/${portrait.id}`)
     expect(item.state).toBe('ready')
     expect(item.faces?.map(face => face.id)).not.toContain(portrait.faceId)
+    expect(item.personIds).toEqual([])
     await gone([portrait.vector, portrait.crop])
     await objectsGone(portrait.faceId)
   })

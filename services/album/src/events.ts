@@ -71,7 +71,10 @@ export class AlbumEvents {
     }
     if (!e.all) {
       if (mediaIds.size > 0) await ask({ mediaIds: [...mediaIds] })
-      return tx => takePeople(tx, { version: e.version, mediaIds: [...mediaIds], assignments, people })
+      return async tx => {
+        const rows = await takePeople(tx, { version: e.version, mediaIds: [...mediaIds], assignments, people })
+        await reportErasure(tx, e.erasureId, 'face', group, { rows })
+      }
     }
     for (const person of people) await ask({ mediaIds: [], personId: person.id })
     return async tx => {

@@ -30,11 +30,11 @@ export interface PeopleAnswer {
 }
 
 /** Takes in who is on which item and who is who. An answer older than the one known changes nothing. */
-export async function takePeople(tx: FamilyTx, answer: PeopleAnswer): Promise<void> {
+export async function takePeople(tx: FamilyTx, answer: PeopleAnswer): Promise<number> {
   await lockFamily(tx)
   const { known } = await tx.one<{ known: number }>(sql`
     select people_version as known from album.families where family_id = ${tx.familyId}`)
-  if (known > answer.version) return
+  if (known > answer.version) return 0
   const { people } = answer
   const ids = people.map(p => p.id)
   await tx.changed(sql`delete from album.people where family_id = ${tx.familyId} and not id = any(${ids}::uuid[])`)
@@ -64,6 +64,7 @@ export async function takePeople(tx: FamilyTx, answer: PeopleAnswer): Promise<vo
   await tx.changed(sql`
     update album.families set people_version = ${answer.version} where family_id = ${tx.familyId}`)
   await tellBlocked(tx, [...moved, ...come])
+  return moved.length
 }
 
 /** Says of items that a block covers now, or no longer, because of who is on them: what was made of them is looked at again. */

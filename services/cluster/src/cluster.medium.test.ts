@@ -1,5 +1,5 @@
 import { uuidv7 } from '@keepsake/db'
-import { FacesDetected, FamilyChanged, MediaChanged, MediaRemoved, publish } from '@keepsake/events'
+import { ErasureStarted, FacesDetected, FamilyChanged, MediaChanged, MediaRemoved, publish } from '@keepsake/events'
 import { AlbumServiceService, DescribedMedia, Media } from '@keepsake/proto/album/v1'
 import { ClusterServiceService } from '@keepsake/proto/cluster/v1'
 import { PeopleChanged } from '@keepsake/proto/events/v1'
@@ -388,6 +388,26 @@ describe('removal', () => {
       [world.id],
     )
     expect(kept!.entry.person.anchors).toEqual([])
+  })
+
+  test('items whose only face was erased, or is not seen any more, are told of', async () => {
+    const { world, hanas } = await twoPeople()
+    const [erased = '', unseen = ''] = hanas
+    const ids = world.media.get(erased)!.faces.map(face => face.id)
+    const erasureId = uuidv7()
+    await tell(world, ErasureStarted, { erasureId, kind: 'face', ids, mediaIds: [erased], byMemberId: '' })
+    await until(async () => (await changes(world)).some(change => change.erasureId === erasureId))
+    expect((await changes(world)).find(change => change.erasureId === erasureId)).toMatchObject({
+      all: false,
+      mediaIds: [erased],
+    })
+    expect(await assignments(world, [erased])).toEqual([])
+
+    const before = (await changes(world)).length
+    world.media.set(unseen, { ...world.media.get(unseen)!, version: 2, faces: [] })
+    await seen(world, unseen, 2)
+    await until(async () => (await changes(world)).slice(before).some(change => change.mediaIds.includes(unseen)))
+    expect(await assignments(world, [unseen])).toEqual([])
   })
 
   test('withdrawn consent erases the family', async () => {

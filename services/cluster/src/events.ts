@@ -87,16 +87,18 @@ export class ClusterEvents {
   @OnEvent(ErasureStarted)
   async erasure(event: ErasureStarted, tx: FamilyTx): Promise<void> {
     if (event.kind === 'face')
-      await reportErasure(tx, event.erasureId, 'face', GROUP, { rows: await eraseFaces(tx, event.ids) })
+      await reportErasure(tx, event.erasureId, 'face', GROUP, { rows: await eraseFaces(tx, event) })
   }
 
   @OnEvent(ErasureOverdue)
-  async overdue({ erasureId, kind, ids, owners }: ErasureOverdue, tx: FamilyTx): Promise<void> {
+  async overdue(event: ErasureOverdue, tx: FamilyTx): Promise<void> {
+    const { erasureId, kind, ids, owners } = event
     const isMine = owners.includes(GROUP)
     if (kind === 'item' && isMine)
       await reportErasure(tx, erasureId, 'item', GROUP, { rows: await eraseItems(tx, ids) })
-    else if (kind === 'face' && isMine)
-      await reportErasure(tx, erasureId, 'face', GROUP, { rows: await eraseFaces(tx, ids) })
+    // Album waits for word of who is left on the items.
+    else if (kind === 'face' && (isMine || owners.includes('album')))
+      await reportErasure(tx, erasureId, 'face', GROUP, { rows: await eraseFaces(tx, event) })
     else if (kind === 'family' && isMine)
       await reportErasure(tx, erasureId, 'family', GROUP, { rows: await eraseFamily(tx) })
     else if (kind === 'consent' && isMine)

@@ -20,9 +20,11 @@ export async function takeFaces(tx: FamilyTx, item: ItemFaces, facts: DescribedM
     sql`select version from cluster.items where media_id = ${mediaId} for update`,
   )
   if (known && known.version > version) return
-  const had = await tx.changed(sql`delete from cluster.faces where media_id = ${mediaId}`)
+  const gone = await tx.many<{ personId: string | null }>(sql`
+    delete from cluster.faces where media_id = ${mediaId} and not face_id = any(${item.faces.map(f => f.id)}::uuid[])
+    returning person_id`)
   // The family's generation rises only where people can change by it.
-  const generation = had > 0 || item.faces.length > 0 ? await touch(tx) : 0
+  const generation = gone.length > 0 || item.faces.length > 0 ? await touch(tx) : 0
   await tx.changed(sql`
     insert into cluster.items (family_id, media_id, version, generation, faces_failed)
     values (${tx.familyId}, ${mediaId}, ${version}, ${generation}, ${item.state === 'failed'})
@@ -37,8 +39,10 @@ export async function takeFaces(tx: FamilyTx, item: ItemFaces, facts: DescribedM
       insert into cluster.faces (family_id, face_id, media_id, version, embedding, age, age_spread, quality, box, ranges)
       values (${tx.familyId}, ${face.id}, ${mediaId}, ${version}, ${face.embedding}, ${face.age}, ${face.ageSpread}, ${face.quality},
         ${sql.json({ x: box.x, y: box.y, w: box.w, h: box.h })}, ${ranges}::jsonb)
-      on conflict (family_id, face_id) do nothing`)
+      on conflict (family_id, face_id) do update set media_id = excluded.media_id, version = excluded.version, embedding = excluded.embedding,
+        age = excluded.age, age_spread = excluded.age_spread, quality = excluded.quality, box = excluded.box, ranges = excluded.ranges`)
   }
+  if (gone.some(face => face.personId !== null)) await tellItems(tx, [mediaId])
   if (facts) await takeFacts(tx, facts)
 }
 
@@ -107,13 +111,35 @@ export async function eraseItems(tx: FamilyTx, ids: readonly string[]): Promise<
   return items + faces.length + (await forgetFaces(tx, new Set(faces.map(f => f.faceId))))
 }
 
-/** Removes single faces for good; the others of their items stay. Says how many rows. Safe to repeat. */
-export async function eraseFaces(tx: FamilyTx, faceIds: readonly string[]): Promise<number> {
-  await bury(tx, GROUP, 'face', faceIds)
-  const faces = await tx.changed(sql`delete from cluster.faces where face_id = any(${faceIds}::uuid[])`)
-  const said = await forgetFaces(tx, new Set(faceIds))
+/** Faces that are erased. */
+export interface FaceErasure {
+  erasureId: string
+  ids: readonly string[]
+  /** The items they are on. */
+  mediaIds: readonly string[]
+}
+
+/** Removes single faces for good; the others of their items stay. Whoever keeps who is on an item hears of it. Says how many rows. Safe to repeat. */
+export async function eraseFaces(tx: FamilyTx, { erasureId, ids, mediaIds }: FaceErasure): Promise<number> {
+  await bury(tx, GROUP, 'face', ids)
+  const faces = await tx.changed(sql`delete from cluster.faces where face_id = any(${ids}::uuid[])`)
+  const said = await forgetFaces(tx, new Set(ids))
   if (faces > 0) await touch(tx)
+  await tellItems(tx, mediaIds, erasureId)
   return faces + said
+}
+
+/** Says at once that faces went from items: a run tells of the faces that it sees, and would say nothing of an item that has none left. */
+async function tellItems(tx: FamilyTx, mediaIds: readonly string[], erasureId?: string): Promise<void> {
+  const family = await tx.maybe<{ version: number }>(
+    sql`update cluster.families set version = version + 1 returning version`,
+  )
+  await publish(tx, PeopleChanged, {
+    version: family?.version ?? 0,
+    mediaIds: [...mediaIds].sort(),
+    all: false,
+    ...(erasureId === undefined ? {} : { erasureId }),
+  })
 }
 
 /** Forgets an item that face knows nothing of any more; only that it is in the trash is kept. */
@@ -121,7 +147,9 @@ export async function dropFaces(tx: FamilyTx, mediaId: string): Promise<void> {
   const had = await tx.changed(sql`delete from cluster.faces where media_id = ${mediaId}`)
   await tx.changed(sql`delete from cluster.items where media_id = ${mediaId} and not trashed`)
   await tx.changed(sql`update cluster.items set version = -1 where media_id = ${mediaId}`)
-  if (had > 0) await touch(tx)
+  if (had === 0) return
+  await touch(tx)
+  await tellItems(tx, [mediaId])
 }
 
 /** Turns what is known of items in the trash into bare marks, as of items whose faces were never seen. */

@@ -16,7 +16,7 @@ import { errors } from './errors.js'
  */
 export const ownersOf: Readonly<Record<ErasureKind, readonly string[]>> = {
   item: ['album', 'backups', 'cluster', 'face', 'ingest', 'rating', 'render'],
-  face: ['backups', 'cluster', 'face', 'rating'],
+  face: ['album', 'backups', 'cluster', 'face', 'rating'],
   consent: ['album', 'backups', 'cluster', 'face', 'rating'],
   member: ['album', 'backups', 'family', 'render'],
   family: ['album', 'backups', 'cluster', 'face', 'family', 'ingest', 'rating', 'render'],

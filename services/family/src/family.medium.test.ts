@@ -357,7 +357,7 @@ describe('receipts of erasures', () => {
       const one = { rows: 1 }
       await db.family(familyId, async tx => {
         if (beside !== 'the receipt') await recordErasure(tx, erasure)
-        for (const owner of ['cluster', 'rating']) await recordReport(tx, erasureId, owner, one)
+        for (const owner of ['album', 'cluster', 'rating']) await recordReport(tx, erasureId, owner, one)
       })
       let commit: () => void = () => undefined
       const open = new Promise<void>(resolve => (commit = resolve))
