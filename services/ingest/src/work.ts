@@ -72,7 +72,7 @@ export async function workOn(
   if (!item || item.version !== event.version || item.state !== 'pending') return undefined
   const turn = item.kind === 'photo' ? turns.stills : turns.videos
   const cameMs = performance.now()
-  return turn.run(signal, async () => {
+  return turn.run(familyId, signal, async () => {
     const startedMs = performance.now()
     turnSeconds.record((startedMs - cameMs) / 1000, { kind: item.kind })
     const record = (outcome: 'ready' | 'failed') =>
@@ -103,7 +103,7 @@ export async function turnItem(
   const item = await deps.db.family(familyId, tx => findItem(tx, mediaId))
   if (!item || item.state !== 'ready' || item.rotation === rotation) return undefined
   const turn = item.kind === 'photo' ? turns.stills : turns.videos
-  const result = await turn.run(signal, () => decode(deps, familyId, item, rotation, signal))
+  const result = await turn.run(familyId, signal, () => decode(deps, familyId, item, rotation, signal))
   const settings = await deps.settings(familyId)
   return async tx => {
     const now = await findItem(tx, mediaId, true)
