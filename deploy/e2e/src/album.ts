@@ -18,10 +18,10 @@ export const owner = { email: 'owner@example.org', password: 'correct horse batt
  * With KEEPSAKE_TARGET=stack every album runs as processes of its own on the Kafka, MinIO and Postgres that the state file
  * KEEPSAKE_STACK names, under a name of its own: its database, and what its objects, topics and consumer groups begin with.
  */
-const onStack = process.env['KEEPSAKE_TARGET'] === 'stack'
+export const onStack = process.env['KEEPSAKE_TARGET'] === 'stack'
 
-/** The same for the same home, which may be opened again. */
-const stackName = (home: string) => `e2e-${createHash('sha256').update(home).digest('hex').slice(0, 12)}`
+/** What the album of a home is called on the stack; the same for the same home, which may be opened again. */
+export const stackName = (home: string) => `e2e-${createHash('sha256').update(home).digest('hex').slice(0, 12)}`
 
 /** How an album is started. */
 export interface AlbumOptions {

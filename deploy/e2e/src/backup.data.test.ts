@@ -1,13 +1,15 @@
 import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { readdirSync } from 'node:fs'
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { stackPlatform } from '@keepsake/local/platform'
 import { sharedData, skipUnless, until } from '@keepsake/testing'
 import type { Api } from 'keepsake'
 import { afterAll, beforeAll, expect } from 'vitest'
-import { Album, repository } from './album.js'
+import { Album, onStack, repository, stackName } from './album.js'
 import { allMedia, settled, upload } from './album-client.js'
 import type { Media, Movie } from './api-types.js'
 import {
@@ -55,6 +57,31 @@ describe('an album comes back from its backup, and what was erased does not', ()
     return made
   }
 
+  /** Brings the newest backup, or another, into a new album: on one machine into a home, on the stack as the operator's guide says. */
+  const restore = async (name: string, keysOf: string, words: string[] = []): Promise<Outcome> => {
+    if (!onStack) return admin(['restore', folder('backup'), ...words, '--home', folder(name), '--keys', keysOf])
+    const stack = stackPlatform({ file: process.env['KEEPSAKE_STACK'] ?? '', name: stackName(folder(name)) })
+    const passwords = folder(`${name}-passwords.json`)
+    await writeFile(passwords, JSON.stringify(stack.passwords))
+    const urlAs = (role?: string) => {
+      const url = new URL(stack.adminUrl)
+      url.pathname = `/${stack.database}`
+      if (role) Object.assign(url, { username: `keepsake_${role}`, password: stack.passwords[role] })
+      return url.href
+    }
+    const places = { ...stack.env, KEEPSAKE_KEYS: pathToFileURL(keysOf).href }
+    const migrated = await admin(['migrate'], {
+      env: { ...places, DATABASE_URL: urlAs(), KEEPSAKE_ROLE_PASSWORDS: passwords },
+    })
+    if (migrated.status !== 0) return migrated
+    const restored = await admin(['restore', folder('backup'), ...words], {
+      env: { ...places, DATABASE_URL: urlAs('owner') },
+    })
+    // The family service of this album looks for them in its home.
+    await cp(keysOf, path.join(folder(name), 'keys'), { recursive: true })
+    return restored
+  }
+
   /** What nothing may hold once the first portrait and the third one's face are erased. */
   const erased = (): Needle[] => {
     const [item, , face] = lived.portraits
@@ -83,7 +110,7 @@ describe('an album comes back from its backup, and what was erased does not', ()
     const refused = await admin(['backup', folder('backup'), '--home', album.home, '--keys', folder('backup/keys')])
     expect(refused).toMatchObject({ status: 1, output: expect.stringContaining('inside the backup') as string })
     const halfway = () => readdirSync(folder('backup'), { recursive: true }).length > 3
-    const interrupted = await admin(['backup', folder('backup'), '--home', album.home], halfway)
+    const interrupted = await admin(['backup', folder('backup'), '--home', album.home], { stop: halfway })
     expect(interrupted.status, interrupted.output).toBe(130)
     const made = await admin(['backup', folder('backup'), '--home', album.home])
     expect(made.status, made.output).toBe(0)
@@ -122,7 +149,7 @@ describe('an album comes back from its backup, and what was erased does not', ()
     expect(state.media.length).toBe(portraits.length - 1 + lived.pictures.length + 1)
     await album.stop()
 
-    const restored = await admin(['restore', folder('backup'), '--home', folder('b'), '--keys', keys()])
+    const restored = await restore('b', keys())
     expect(restored.status, restored.output).toBe(0)
     const b = await start(folder('b'))
     const back = await b.signIn()
@@ -136,9 +163,7 @@ describe('an album comes back from its backup, and what was erased does not', ()
 
   test('the old backup does not bring back what was erased since', async () => {
     const { base, family, portraits, pictures } = lived
-    const restored = await admin([
-      ...['restore', folder('backup'), '--snapshot', oldest, '--home', folder('c'), '--keys', keys()],
-    ])
+    const restored = await restore('c', keys(), ['--snapshot', oldest])
     expect(restored.status, restored.output).toBe(0)
     expect(restored.output).toMatch(/2 erasures .* carried out again/)
     const c = await start(folder('c'))
@@ -162,9 +187,7 @@ describe('an album comes back from its backup, and what was erased does not', ()
     await complete(api, `/v1/erasures/${id}`)
     expect(await keysOf()).toEqual([])
     await c.stop()
-    const nothing = await admin([
-      ...['restore', folder('backup'), '--home', folder('d'), '--keys', path.join(c.home, 'keys')],
-    ])
+    const nothing = await restore('d', path.join(c.home, 'keys'))
     expect(nothing.status, nothing.output).toBe(0)
     expect(nothing.output).toMatch(/ 0 objects/)
   })
@@ -173,10 +196,20 @@ describe('an album comes back from its backup, and what was erased does not', ()
 /** How many objects a backup found new. */
 const copied = (output: string) => Number(/; (\d+) new/.exec(output)?.[1])
 
+/** How a command ended, and everything it said. */
+interface Outcome {
+  status: number | null
+  output: string
+}
+
 /** Runs `keepsake-admin` as an operator would, who presses Ctrl-C as soon as `stop` is true. */
-async function admin(args: string[], stop?: () => boolean): Promise<{ status: number | null; output: string }> {
+async function admin(
+  args: string[],
+  { stop, env = {} }: { stop?: () => boolean; env?: Record<string, string> } = {},
+): Promise<Outcome> {
   const child = spawn(process.execPath, [path.join(repository, 'deploy/admin/keepsake-admin.mjs'), ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, ...env },
   })
   let output = ''
   const take = (chunk: Buffer) => (output += chunk.toString())

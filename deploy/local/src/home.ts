@@ -103,8 +103,8 @@ export function freeBytes(dir: string): number {
 function checkSchema(dir: string, version: string): void {
   const file = path.join(dir, 'keepsake.json')
   if (!existsSync(file)) {
-    // Our lock stands there already; anything else was not made by us.
-    const foreign = readdirSync(dir).filter(name => name !== 'lock')
+    // Our lock stands there already, and a restore onto the stack begins with the keys of backups; anything else was not made by us.
+    const foreign = readdirSync(dir).filter(name => name !== 'lock' && name !== 'keys')
     if (foreign.includes('postgres')) throw oldSchema(dir, 0)
     if (foreign.length > 0)
       throw new Sentence(
