@@ -13,6 +13,7 @@ import { barePutObject } from '@keepsake/media/testing/bare-put'
 import { minioProgram, testMinio } from '@keepsake/media/testing/minio'
 import { testDatabase, treePssMiB, until } from '@keepsake/testing'
 import { median } from './figures.js'
+import { numberOf } from './options.js'
 
 /** What this bench is called on the command line. */
 export const name = 'uploads'
@@ -184,9 +185,4 @@ async function ended(child: ChildProcess): Promise<void> {
   const gone = new Promise(resolve => child.once('exit', resolve))
   child.kill('SIGTERM')
   await gone
-}
-
-function numberOf(options: readonly string[], option: string, otherwise: number): number {
-  const given = options.find(each => each.startsWith(`--${option}=`))
-  return given === undefined ? otherwise : Number(given.split('=')[1])
 }
