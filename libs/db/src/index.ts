@@ -18,3 +18,4 @@ export {
   type ProvisionOptions,
 } from './provision.js'
 export { sql, Sql } from './sql.js'
+export { Turns, TurnTimeout, type Patience } from './turns.js'

@@ -13,12 +13,30 @@ export async function bury(tx: FamilyTx, group: string, kind: string, ids: reado
 }
 
 /** Whether the thing was removed. While this transaction is open nobody can bury it. */
-export async function isGone(tx: FamilyTx, group: string, kind: string, id: string): Promise<boolean> {
-  await tx.maybe(sql`select pg_advisory_xact_lock_shared(${lockOf(tx, group, kind, id)})`)
+export function isGone(tx: FamilyTx, group: string, kind: string, id: string): Promise<boolean> {
+  return isAnyGone(tx, group, { [kind]: id })
+}
+
+/** Whether any of these things, by their kinds, was removed: as `isGone` of each, in as many statements as one takes. */
+export async function isAnyGone(
+  tx: FamilyTx,
+  group: string,
+  things: Readonly<Record<string, string>>,
+): Promise<boolean> {
+  const kinds = Object.keys(things).sort()
+  const ids = kinds.map(kind => things[kind] ?? '')
+  // A statement of its own: what was buried while it waited is seen by the next one only.
+  await tx.many(sql`
+    select pg_advisory_xact_lock_shared(hashtextextended(name, ${lockSpace})) from unnest(${kinds.map((kind, i) => nameOf(tx, group, kind, ids[i] ?? ''))}::text[]) as name`)
   const grave = await tx.maybe(sql`
-    select 1 from events.tombstones where grp = ${group} and family_id = ${tx.familyId} and kind = ${kind} and id = ${id}`)
+    select 1 from events.tombstones t, unnest(${kinds}::text[], ${ids}::text[]) as thing (kind, id)
+    where t.grp = ${group} and t.family_id = ${tx.familyId} and t.kind = thing.kind and t.id = thing.id limit 1`)
   return grave !== undefined
 }
 
+const lockSpace = 7305004
+
+const nameOf = (tx: FamilyTx, group: string, kind: string, id: string) => `${group}/${tx.familyId}/${kind}/${id}`
+
 const lockOf = (tx: FamilyTx, group: string, kind: string, id: string) =>
-  sql`hashtextextended(${`${group}/${tx.familyId}/${kind}/${id}`}, 7305004)`
+  sql`hashtextextended(${nameOf(tx, group, kind, id)}, ${lockSpace})`

@@ -1,5 +1,5 @@
 import { isId, sql, type FamilyTx } from '@keepsake/db'
-import { isGone, MediaChanged, publish } from '@keepsake/events'
+import { isAnyGone, MediaChanged, publish } from '@keepsake/events'
 import type { Media as IngestMedia } from '@keepsake/proto/ingest/v1'
 import { readAudience } from './audience.js'
 import { noteMedia } from './changes.js'
@@ -29,8 +29,7 @@ export const factColumns = sql`
  */
 export async function takeIngested(tx: FamilyTx, media: IngestMedia): Promise<void> {
   await lockFamily(tx)
-  if (await isGone(tx, group, 'media', media.id)) return
-  if (await isGone(tx, group, 'family', tx.familyId)) return
+  if (await isAnyGone(tx, group, { media: media.id, family: tx.familyId })) return
   const known = await tx.maybe<{
     ingestVersion: number
     state: string
@@ -93,8 +92,8 @@ export async function setWords(
   const { city, region, country } = facts.place
   const words = wordsOf([fileName, facts.description, ingested.description, city, region, country, ...ingested.tags])
   await tx.changed(sql`
-    delete from album.words where family_id = ${tx.familyId} and media_id = ${mediaId} and not word = any(${words}::text[])`)
-  await tx.changed(sql`
+    with others as (
+      delete from album.words where family_id = ${tx.familyId} and media_id = ${mediaId} and not word = any(${words}::text[]))
     insert into album.words (family_id, word, media_id)
     select ${tx.familyId}, unnest(${words}::text[]), ${mediaId} on conflict do nothing`)
 }

@@ -19,8 +19,8 @@ export async function noteMedia(
 ): Promise<void> {
   // The newest put of a thing says all; older ones only make the feed longer.
   await tx.changed(sql`
-    delete from album.changes where family_id = ${tx.familyId} and kind = 'media' and id = any(${ids}::uuid[]) and op = 'put'`)
-  await tx.changed(sql`
+    with older as (
+      delete from album.changes where family_id = ${tx.familyId} and kind = 'media' and id = any(${ids}::uuid[]) and op = 'put')
     insert into album.changes (family_id, version, ordinal, kind, id, op, media_id, audience_kind, audience_ids, uploaded_by)
     select m.family_id, ${version}, (${nextOrdinal(tx, version)}) + row_number() over (order by m.id), 'media', m.id, ${op}, m.id,
            m.audience_kind, m.audience_ids, m.uploaded_by

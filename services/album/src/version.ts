@@ -5,8 +5,10 @@ import { sql, type FamilyTx } from '@keepsake/db'
  * of commits, and no two changes can wait for each other.
  */
 export async function lockFamily(tx: FamilyTx): Promise<void> {
+  const lock = sql`select 1 as locked from album.families where family_id = ${tx.familyId} for update`
+  if ((await tx.maybe(lock)) !== undefined) return
   await tx.changed(sql`insert into album.families (family_id) values (${tx.familyId}) on conflict do nothing`)
-  await tx.one(sql`select 1 as locked from album.families where family_id = ${tx.familyId} for update`)
+  await tx.one(lock)
 }
 
 /** Takes the family's next version. */

@@ -1,4 +1,4 @@
-import type { Db } from '@keepsake/db'
+import { Turns, type Db } from '@keepsake/db'
 import type { Media, ObjectStore } from '@keepsake/media'
 import type { AlbumServiceService } from '@keepsake/proto/album/v1'
 import type { FamilyServiceService } from '@keepsake/proto/family/v1'
@@ -6,9 +6,8 @@ import { familyOf, KeepsakeError, type Call, type Client } from '@keepsake/rpc'
 import { logger } from '@keepsake/telemetry'
 import type { Deps, FamilySettings, Knobs } from './deps.js'
 import type { Places } from './places.js'
-import { Semaphore } from './semaphore.js'
 import { isTimeZone } from './time-zones.js'
-import type { Turns } from './work.js'
+import type { WorkTurns } from './work.js'
 
 const log = logger('ingest')
 
@@ -26,7 +25,7 @@ export class Context implements Deps {
   readonly media: Media
   readonly places: Places
   readonly knobs: Knobs
-  readonly turns: Turns
+  readonly turns: WorkTurns
   readonly #family: Client<typeof FamilyServiceService>
   readonly #album: Client<typeof AlbumServiceService>
   readonly #settings = new Map<string, { until: number; settings: Promise<FamilySettings> }>()
@@ -48,7 +47,7 @@ export class Context implements Deps {
     this.places = parts.places
     this.knobs = parts.knobs
     // One more than there are children: while one item is decoded, the next is fetched and the last one stored.
-    this.turns = { stills: new Semaphore(parts.stills + 1), videos: new Semaphore(parts.videos) }
+    this.turns = { stills: new Turns(parts.stills + 1), videos: new Turns(parts.videos) }
     this.#family = parts.family
     this.#album = parts.album
   }

@@ -2,7 +2,7 @@ import { createReadStream } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { sql, type FamilyTx } from '@keepsake/db'
+import { sql, type FamilyTx, type Turns } from '@keepsake/db'
 import { isGone, LAST_TRY, MediaFailed, MediaIngested, publish, type EventContext } from '@keepsake/events'
 import {
   isMediaFailure,
@@ -26,7 +26,6 @@ import { findItem, saveDescription, sidecarsOf, type ItemRow, type Kind, type Re
 import { mundaneMark } from './marks.js'
 import { turnSeconds, workSeconds } from './metrics.js'
 import { qualityMarks } from './quality.js'
-import type { Semaphore } from './semaphore.js'
 
 const log = logger('ingest')
 
@@ -37,9 +36,9 @@ const log = logger('ingest')
 const LAST_ATTEMPT = 6
 
 /** How many items are worked on at a time. */
-export interface Turns {
-  readonly stills: Semaphore
-  readonly videos: Semaphore
+export interface WorkTurns {
+  readonly stills: Turns
+  readonly videos: Turns
 }
 
 /** What decoding an item gave. */
@@ -63,7 +62,7 @@ type Effect = (tx: FamilyTx) => Promise<void>
  */
 export async function workOn(
   deps: Deps,
-  turns: Turns,
+  turns: WorkTurns,
   event: { mediaId: string; version: number },
   context: EventContext,
 ): Promise<Effect | undefined> {
@@ -72,7 +71,7 @@ export async function workOn(
   if (!item || item.version !== event.version || item.state !== 'pending') return undefined
   const turn = item.kind === 'photo' ? turns.stills : turns.videos
   const cameMs = performance.now()
-  return turn.run(familyId, signal, async () => {
+  return turn.run(familyId, { signal }, async () => {
     const startedMs = performance.now()
     turnSeconds.record((startedMs - cameMs) / 1000, { kind: item.kind })
     const record = (outcome: 'ready' | 'failed') =>
@@ -94,7 +93,7 @@ export async function workOn(
 /** Renders an item anew with another rotation; undefined when it is not ready or has that rotation already. */
 export async function turnItem(
   deps: Deps,
-  turns: Turns,
+  turns: WorkTurns,
   mediaId: string,
   rotation: Rotation,
   context: EventContext,
@@ -103,7 +102,7 @@ export async function turnItem(
   const item = await deps.db.family(familyId, tx => findItem(tx, mediaId))
   if (!item || item.state !== 'ready' || item.rotation === rotation) return undefined
   const turn = item.kind === 'photo' ? turns.stills : turns.videos
-  const result = await turn.run(familyId, signal, () => decode(deps, familyId, item, rotation, signal))
+  const result = await turn.run(familyId, { signal }, () => decode(deps, familyId, item, rotation, signal))
   const settings = await deps.settings(familyId)
   return async tx => {
     const now = await findItem(tx, mediaId, true)
