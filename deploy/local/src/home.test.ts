@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { spawnSync } from 'node:child_process'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
@@ -65,6 +65,12 @@ test("a folder with other people's files is not turned into an album", () => {
   mkdirSync(dir, { recursive: true })
   writeFileSync(path.join(dir, 'taxes.txt'), '')
   expect(open).toThrow(sentence(/other things than an album \(taxes.txt\)/))
+})
+
+test('keys that were brought for a restore may lie there before the album does', () => {
+  mkdirSync(path.join(dir, 'keys', 'platform'), { recursive: true })
+  open().close()
+  expect(existsSync(path.join(dir, 'keys', 'platform'))).toBe(true)
 })
 
 test('damaged secrets are named, not replaced', () => {
