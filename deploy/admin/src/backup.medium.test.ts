@@ -44,7 +44,6 @@ async function place(name: string): Promise<Place & { database: TestDatabase }> 
     ownerUrl: database.ownerUrl,
     objects: openObjectStore({ KEEPSAKE_OBJECTS: pathToFileURL(folder(`objects-${name}`)).href }),
     keys,
-    eventsElsewhere: false,
   }
 }
 

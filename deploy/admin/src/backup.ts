@@ -14,8 +14,6 @@ export interface Place {
   readonly ownerUrl: string
   readonly objects: ObjectStore
   readonly keys: KeyStore
-  /** Events travel outside the database: how far they have come is not in a snapshot. */
-  readonly eventsElsewhere: boolean
 }
 
 /** What a command is told besides. */
@@ -109,7 +107,7 @@ async function snapshot(
   let rowsFile: { bytes: number; sha256: string }
   let facts: Facts
   try {
-    facts = await factsOf(moment, place.eventsElsewhere)
+    facts = await factsOf(moment)
     keys.finished(facts.complete)
     rowsFile = await writeStream(
       folder.snapshotFile(partial, 'rows'),
@@ -213,7 +211,7 @@ interface Facts {
   migrations: Record<string, string[]>
 }
 
-async function factsOf(moment: Snapshot, eventsElsewhere: boolean): Promise<Facts> {
+async function factsOf(moment: Snapshot): Promise<Facts> {
   const families = new Map<
     string,
     {
@@ -257,6 +255,7 @@ async function factsOf(moment: Snapshot, eventsElsewhere: boolean): Promise<Fact
   const complete = await moment.ask<{ erasure_id: string }>(
     'select erasure_id from family.erasures where completed_at is not null',
   )
+  // On Kafka too: a group's place is kept in the books once it is kept there.
   const unsettled = await moment.ask<{ family_id: string }>(`
     select distinct family_id from events.outbox o
     where (not exists (select 1 from events.cursors c where c.topic = o.topic and c.partition = o.partition)
@@ -275,9 +274,7 @@ async function factsOf(moment: Snapshot, eventsElsewhere: boolean): Promise<Fact
   return {
     families,
     unsettled:
-      eventsElsewhere || everybody.length > 0
-        ? [...families.keys()]
-        : unsettled.map(row => row.family_id).filter(id => families.has(id)),
+      everybody.length > 0 ? [...families.keys()] : unsettled.map(row => row.family_id).filter(id => families.has(id)),
     complete: complete.map(row => row.erasure_id),
     migrations,
   }

@@ -46,8 +46,7 @@ export async function openPlace(where: Where): Promise<OpenPlace> {
   const store = openKeyStore({ ...(home === undefined ? env : {}), ...(keys && { KEEPSAKE_KEYS: addressOf(keys) }) })
   if (store === undefined) throw new Trouble('Say where the keys are: --keys DIR or KEEPSAKE_KEYS.')
   const books = await openBooks(where)
-  const eventsElsewhere = (books.env['KEEPSAKE_EVENTS'] ?? 'postgres') !== 'postgres'
-  return { ...books, objects: openObjectStore(books.env), keys: store, eventsElsewhere }
+  return { ...books, objects: openObjectStore(books.env), keys: store }
 }
 
 const addressOf = (keys: string): string =>
@@ -147,7 +146,6 @@ export async function makePlace(home: string, keys: string | undefined): Promise
       env,
       objects: openObjectStore(env),
       keys: store,
-      eventsElsewhere: false,
       close: async () => {
         await server.stop()
         opened.close()

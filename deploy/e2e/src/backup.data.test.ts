@@ -137,10 +137,7 @@ describe('an album comes back from its backup, and what was erased does not', ()
     await complete(api, `${base}/erasures/${await erase(api, `${base}/faces/${portraits[2].faceId}`)}`)
     await upload(api, family, (await pictureFolder(folder('more'), 1, 40))[0] ?? '')
     await settled(api, family)
-    await until(
-      async () => (await api.get<{ items: Movie[] }>(`${base}/movies`)).items.every(({ status }) => status === 'ready'),
-      { deadlineMs: 180_000, everyMs: 300, what: 'the movie without the erased picture' },
-    )
+    await filmed(api, base)
     const made = await admin(['backup', folder('backup'), '--home', album.home])
     expect(made.status, made.output).toBe(0)
     expect(copied(made.output), made.output).toBeGreaterThanOrEqual(3)
@@ -153,6 +150,7 @@ describe('an album comes back from its backup, and what was erased does not', ()
     expect(restored.status, restored.output).toBe(0)
     const b = await start(folder('b'))
     const back = await b.signIn()
+    await filmed(back, base)
     expect(await stateOf(back, lived, folder('download'))).toEqual(state)
     const movie = (await back.get<{ items: Movie[] }>(`${base}/movies`)).items[0]
     const { url = '' } = await back.get<Movie>(`${base}/movies/${movie?.id}`)
@@ -192,6 +190,13 @@ describe('an album comes back from its backup, and what was erased does not', ()
     expect(nothing.output).toMatch(/ 0 objects/)
   })
 })
+
+/** Every movie is there: what was under way at the backup, or while events were, is made again. */
+const filmed = (api: Api, base: string) =>
+  until(
+    async () => (await api.get<{ items: Movie[] }>(`${base}/movies`)).items.every(({ status }) => status === 'ready'),
+    { deadlineMs: 180_000, everyMs: 300, what: 'every movie' },
+  )
 
 /** How many objects a backup found new. */
 const copied = (output: string) => Number(/; (\d+) new/.exec(output)?.[1])
