@@ -1,3 +1,4 @@
+import { setPriority } from 'node:os'
 import { parentPort, workerData } from 'node:worker_threads'
 import { InferenceSession, Tensor } from 'onnxruntime-node'
 import type { ResultMessage, RunMessage, StopMessage, WorkerStart } from './session-messages.js'
@@ -28,6 +29,9 @@ const { models, telemetry } = workerData as WorkerStart
 const sessions = new Map<string, InferenceSession>()
 const port = parentPort
 if (!port) throw new Error('session-worker is not a program: start it as a worker thread')
+
+// People who wait and photos to be decoded come first: what models say can come later. On Linux this is the thread's own, elsewhere the process's.
+if (process.platform === 'linux') setPriority(10)
 
 const tracing = telemetry ? await exportingTraces(telemetry) : NO_TRACING
 

@@ -1,3 +1,4 @@
+import { setPriority } from 'node:os'
 import { serveJobs } from './child-runtime.js'
 import { allowOnlyPhotos, openImage } from './image-input.js'
 import type { DecodeRgbOptions, RenderImageJob } from './image-types.js'
@@ -5,6 +6,8 @@ import { liveMarkers, writeMotionPhotoVideo } from './live-photo.js'
 import { decodeRgb, frugal, renderImage } from './render-image.js'
 
 // Entry of the child that decodes stills. See ChildPool for its life.
+// Whoever waits for an answer comes before it, and it before the models.
+setPriority(5)
 frugal()
 allowOnlyPhotos()
 
