@@ -234,6 +234,26 @@ test('titles, stamps and alternatives speak English and Japanese, and no finer t
   expect(ja.altText).toBe('「夏の思い出」のムービー。写真12枚。2026年8月1日〜2026年8月12日')
 })
 
+test('an end of the period that only dates of files reach is in neither the title nor the description', () => {
+  const dated = tenDays(12).items
+  const copied = (n: number, takenAt: string) => testItem(n, { takenAt, precision: 'unknown' })
+  const asked = { ...tenDays(12), from: '1980-01-01', to: '2026-11-22' }
+  const both = planned({
+    ...asked,
+    items: [copied(20, '1980-01-01T00:00:00'), ...dated, copied(21, '2026-11-22T10:00:00')],
+  })
+  expect(both.title).toBe('August 2026')
+  expect(both.altText).toBe('Movie “August 2026”: 14 photos, Aug 1, 2026 – Aug 12, 2026')
+  const late = planned({ ...asked, items: [...dated, copied(21, '2026-11-22T10:00:00')] })
+  expect(late.title).toBe('January 1980 – August 2026')
+  const year = testItem(22, { takenAt: '2019-07-02T12:00:00', precision: 'year' })
+  expect(planned({ ...asked, items: [copied(20, '1980-01-01T00:00:00'), year, ...dated] }).title).toBe(
+    'January 2019 – November 2026',
+  )
+  const none = dated.map(item => ({ ...item, precision: 'unknown' as const }))
+  expect(planned({ ...asked, items: none }).title).toBe('January 1980 – November 2026')
+})
+
 test('a changed item changes the hash of its slot and of the one that fades from it, and no other', () => {
   const before = planned(tenDays(12)).slots.map(s => s.hash)
   const changed = { ...tenDays(12), items: tenDays(12).items.map((i, n) => (n === 3 ? { ...i, tag: 'new' } : i)) }

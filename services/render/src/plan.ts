@@ -94,8 +94,7 @@ export function planMovie(request: PlanRequest): PlanResult {
   if (request.items.length < MIN_ITEMS) return tooFewItems(request.items.length)
   const items = [...request.items].sort(byTime)
   const { film } = request
-  const from = dayOf(request.from)
-  const to = dayOf(request.to)
+  const { from, to } = periodOf(request, items)
   const title = request.title?.trim() || periodText(from, to, request.locale)
   const best = items.reduce((a, b) => (b.rating > a.rating ? b : a))
   const drafts: Draft[] = [titleDraft(request, title, from, to, items, film)]
@@ -152,6 +151,23 @@ const byTime = (a: PlanItem, b: PlanItem): number =>
 
 const dated = (item: PlanItem): boolean =>
   item.precision === 'time' || item.precision === 'day' || item.precision === 'month'
+
+/**
+ * The period that a film says it covers: the one asked for, but an end of it that only items with the date of their file reach is no end: the day of
+ * a copy is no day of theirs. Where no item has a date of its own, the one asked for.
+ */
+function periodOf(request: PlanRequest, items: readonly PlanItem[]): { from: Day; to: Day } {
+  const known = items.filter(item => item.precision !== 'unknown')
+  const [first, last] = [known[0], known.at(-1)]
+  return {
+    from: first && first !== items[0] ? edgeOf(first, { month: 1, day: 1 }) : dayOf(request.from),
+    to: last && last !== items.at(-1) ? edgeOf(last, { month: 12, day: 31 }) : dayOf(request.to),
+  }
+}
+
+/** The day of an item; of its year that edge where no more is known. */
+const edgeOf = (item: PlanItem, edge: Omit<Day, 'year'>): Day =>
+  item.precision === 'year' ? { ...edge, year: dayOf(item.takenAt).year } : dayOf(item.takenAt)
 
 function daysBetween(from: Day, to: Day): number {
   return (Date.UTC(to.year, to.month - 1, to.day) - Date.UTC(from.year, from.month - 1, from.day)) / 86_400_000 + 1
