@@ -37,19 +37,35 @@ test('many who ask at once cost one look, and a yes is kept for a second', async
 test('health follows by itself, and is told and logged at changes only', async () => {
   let problem = 'starting'
   const changed = vi.fn()
-  const warn = vi.spyOn(log, 'warn')
+  const warn = vi.spyOn(log, 'warn').mockClear()
   const readiness = new Readiness({ models: async () => void (problem && (await wrong(problem)())) }, { log, changed })
   readiness.watch()
   await vi.advanceTimersByTimeAsync(3_000)
   expect(changed).not.toHaveBeenCalled()
-  expect(warn.mock.calls).toEqual([[{ problems: ['models: starting'] }, 'not ready']])
   problem = ''
   await vi.advanceTimersByTimeAsync(500)
   expect(changed.mock.calls).toEqual([[true]])
+  expect(warn, 'a start that goes as expected').not.toHaveBeenCalled()
   problem = 'gone'
   await vi.advanceTimersByTimeAsync(20_000)
   expect(changed.mock.calls).toEqual([[true], [false]])
-  expect(warn).toHaveBeenCalledTimes(2)
+  expect(warn.mock.calls).toEqual([[{ problems: ['models: gone'] }, 'not ready']])
+  readiness.stop()
+})
+
+test('what is not ready a minute after its start is warned of, once for each problem', async () => {
+  let problems = { database: 'away', models: 'not yet' }
+  const warn = vi.spyOn(log, 'warn').mockClear()
+  const check = (name: keyof typeof problems) => async () => void (problems[name] && (await wrong(problems[name])()))
+  const readiness = new Readiness({ database: check('database'), models: check('models') }, { log })
+  readiness.watch()
+  await vi.advanceTimersByTimeAsync(59_000)
+  expect(warn).not.toHaveBeenCalled()
+  await vi.advanceTimersByTimeAsync(60_000)
+  expect(warn.mock.calls).toEqual([[{ problems: ['database: away', 'models: not yet'] }, 'not ready']])
+  problems = { database: '', models: 'not yet' }
+  await vi.advanceTimersByTimeAsync(60_000)
+  expect(warn.mock.calls.slice(1)).toEqual([[{ problems: ['models: not yet'] }, 'not ready']])
   readiness.stop()
 })
 

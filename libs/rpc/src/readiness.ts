@@ -13,7 +13,16 @@ const keptMs = { ready: 1_000, not: 100 }
 /** Health is looked at so often without being asked, in milliseconds. */
 const watchMs = { ready: 5_000, not: 250 }
 
-/** Whether a service may be called, for /readyz and gRPC health; every change is written to the log with what does not hold. */
+/**
+ * A start may take so long, in milliseconds, before what does not hold is worth a warning: on two busy cores with every service in one process the last of
+ * them, whose models run once, is ready after 20 s.
+ */
+const startMs = 60_000
+
+/**
+ * Whether a service may be called, for /readyz and gRPC health; every change is written to the log with what does not hold, as a warning
+ * where it held before or should hold by now.
+ */
 export class Readiness {
   readonly #checks: readonly (readonly [string, () => Promise<void>])[]
   readonly #log: ReturnType<typeof logger>
@@ -21,6 +30,9 @@ export class Readiness {
   #last: { at: number; problems: readonly string[] } | undefined
   #asking: Promise<readonly string[]> | undefined
   #said: string | undefined
+  #warned: string | undefined
+  #held = false
+  readonly #since = Date.now()
   #timer: NodeJS.Timeout | undefined
   #stopped = false
 
@@ -70,11 +82,19 @@ export class Readiness {
   /** Says it once, however often it is asked. */
   #tell(problems: readonly string[]): void {
     const names = problems.map(problem => problem.slice(0, problem.indexOf(':'))).join()
+    this.#warn(names, problems)
     if (names === this.#said) return
-    if (problems.length > 0) this.#log.warn({ problems }, 'not ready')
-    else if (this.#said !== undefined) this.#log.info('ready')
+    if (names === '' && this.#said !== undefined) this.#log.info('ready')
     if ((this.#said === '') !== (names === '')) this.#changed(names === '')
     this.#said = names
+    this.#held ||= names === ''
+  }
+
+  #warn(names: string, problems: readonly string[]): void {
+    const expected = !this.#held && Date.now() - this.#since < startMs
+    if (expected || names === this.#warned) return
+    if (names !== '') this.#log.warn({ problems }, 'not ready')
+    this.#warned = names
   }
 }
 
