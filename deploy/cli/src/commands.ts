@@ -6,7 +6,7 @@ import { consentStep, consentText, consentTextVersion } from './consent.js'
 import { configDir, openApi, readStored, writeStored } from './credentials.js'
 import { importFolders, type ImportResult } from './import.js'
 import { coveredPeriod, makeMovie, type Movie } from './movies.js'
-import { isSettled, type Processing } from './processing.js'
+import { describeProcessing, type Processing } from './processing.js'
 import { openProgress, showProcessing } from './progress.js'
 import { ask, askYesNo, formatBytes, isTerminal, plural } from './terminal.js'
 
@@ -202,13 +202,7 @@ async function settleConsent(api: Api, familyId: string, values: Context['values
 
 async function status({ api, familyId }: Context): Promise<number> {
   const processing = await api.get<Processing>(`/v1/families/${familyId}/processing`)
-  const { total, ready, pending, failed } = processing.items
-  process.stdout.write(`${plural(total, 'item')}: ${ready} ready, ${pending} pending, ${failed} failed\n`)
-  for (const [stage, counts] of Object.entries(processing.stages))
-    process.stdout.write(
-      `  ${stage.padEnd(10)} ${counts.done} done, ${counts.pending} pending, ${counts.failed} failed\n`,
-    )
-  process.stdout.write(isSettled(processing) ? 'settled\n' : 'working\n')
+  process.stdout.write(`${describeProcessing(processing)}\n`)
   return 0
 }
 

@@ -1,4 +1,5 @@
 import type { Api } from './api.js'
+import { plural } from './terminal.js'
 
 /** GET /v1/families/{f}/processing. A stage that does not run (no consent) is absent. */
 export interface Processing {
@@ -14,6 +15,22 @@ interface Counts {
 /** Nothing pending in any stage. */
 export function isSettled(processing: Processing): boolean {
   return processing.items.pending === 0 && Object.values(processing.stages).every(stage => stage.pending === 0)
+}
+
+/** The figures for a person: items, then each stage, then in a sentence whether there is anything to wait for. */
+export function describeProcessing(processing: Processing): string {
+  const { total, ready, pending, failed } = processing.items
+  const stages = Object.entries(processing.stages).map(
+    ([stage, counts]) =>
+      `  ${stage.padEnd(10)} ${counts.done} done, ${counts.pending} pending, ${counts.failed} failed`,
+  )
+  return [
+    `${plural(total, 'item')}: ${ready} ready, ${pending} pending, ${failed} failed`,
+    ...stages,
+    isSettled(processing)
+      ? 'settled: everything that was uploaded has been looked at, nothing is under way.'
+      : 'working: the pending ones are being looked at; this needs nothing from you.',
+  ].join('\n')
 }
 
 /** How waiting is done. */
