@@ -4,7 +4,8 @@ import { Db, sql } from '@keepsake/db'
 import { openEventLog, topics, type EventFilter, type EventLog } from '@keepsake/events'
 import { schemaNames } from '@keepsake/local/services'
 import { logToStandardError } from '@keepsake/telemetry'
-import { formatBytes, openProgress } from 'keepsake'
+import { backupLines, deadLettersLine, erasuresLine, replayedLine, restoreLines, verifyLine } from './answers.js'
+import { openProgress } from 'keepsake'
 import { backup, type Surroundings } from './backup.js'
 import { migrateDatabase, reportTopics } from './job.js'
 import { makePlace, openBooks, openPlace, type Books, type Where } from './place.js'
@@ -41,10 +42,10 @@ export interface Terminal {
 export async function run(args: readonly string[], { env, cwd }: Terminal): Promise<number> {
   logToStandardError()
   hideTimerWarnings()
-  const say = (line: string) => void process.stdout.write(`${line}\n`)
   const stop = new AbortController()
   const onSignal = () => stop.abort(new Trouble('Interrupted. The same command goes on from here.'))
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, onSignal)
+  const say = (line: string) => void process.stdout.write(`${line}\n`)
   const view = openProgress(process.stderr)
   try {
     return await command(args, {
@@ -100,28 +101,20 @@ async function command(args: readonly string[], around: Surroundings & Terminal)
     case 'backup':
       return within(openPlace(where), async place => {
         const r = await backup(at(dir), place, around)
-        say(
-          `backup ${r.id}: ${r.families} families, ${r.rows} rows, ${r.objects} objects; ${r.copied} new (${formatBytes(r.copiedBytes)})` +
-            (r.removed > 0 ? `; ${r.removed} unreadable for ever, removed` : ''),
-        )
-        if (r.missing > 0) say(`${r.missing} objects went while they were copied: run it again when the album is calm.`)
+        backupLines(r).forEach(say)
         return r.missing > 0 ? 1 : 0
       })
     case 'verify':
       return within(openPlace(where), async place => {
         const wrong = await verify(at(dir), place.keys, around, values.snapshot)
         wrong.forEach(say)
-        say(wrong.length === 0 ? 'The backup is whole.' : `${wrong.length} things are wrong.`)
+        say(verifyLine(wrong.length))
         return wrong.length === 0 ? 0 : 1
       })
     case 'restore':
       return within(where.home === undefined ? openPlace(where) : makePlace(where.home, keys), async place => {
         const r = await restore(at(dir), place, around, values.snapshot)
-        say(`restored ${r.id}: ${r.rows} rows, ${r.objects} objects${r.there > 0 ? ` (${r.there} were there)` : ''}`)
-        if (r.replayed > 0)
-          say(
-            `${r.replayed} erasures of after this backup are carried out again; ${r.erasedRows} rows and ${r.erasedObjects} objects stay erased.`,
-          )
+        restoreLines(r).forEach(say)
         if (where.home !== undefined && keys !== undefined)
           say(
             `The keys were copied to ${path.join(where.home, 'keys')}: remove ${keys} when the old album is given up.`,
@@ -211,7 +204,7 @@ function deadLetters(books: Books, { say }: Surroundings, group?: string): Promi
           `${deadAt.toISOString()} ${each} ${topic} event=${eventId} key=${key} family=${familyId} tries=${attempts} ${cause.code}/${cause.reason}: ${cause.message}`,
         )
       }
-    say(count === 0 ? 'No dead letters.' : `${count} dead letters.`)
+    say(deadLettersLine(count))
     return 0
   })
 }
@@ -231,7 +224,7 @@ function replay(books: Books, { say }: Surroundings, values: ReplayOptions): Pro
       if (count > 0) say(`${group}: ${count}`)
       total += count
     }
-    say(`${total} events are driven through again.`)
+    say(replayedLine(total))
     return 0
   })
 }
@@ -285,7 +278,7 @@ async function erasures({ ownerUrl }: Books, { say }: Surroundings, open: boolea
           r.completedAt ? `complete ${r.completedAt.toISOString()}` : `reported: ${r.owners.join(', ') || 'nobody'}`
         }`,
       )
-    say(`${rows.length} erasures, ${rows.filter(r => r.completedAt === null).length} not complete.`)
+    say(erasuresLine(rows.length, rows.filter(r => r.completedAt === null).length))
     return 0
   } finally {
     await db.close()

@@ -4,6 +4,7 @@ import { makeTopics } from '@keepsake/events'
 import { prepareBucket } from '@keepsake/media'
 import { migrateAll, migrateSchemas } from '@keepsake/local/migrations'
 import { schemaNames } from '@keepsake/local/services'
+import { topicsLine } from './answers.js'
 import type { Surroundings } from './backup.js'
 import type { Books } from './place.js'
 import { Trouble } from './trouble.js'
@@ -26,7 +27,7 @@ export async function migrateDatabase(
     : { applied: await migrateSchemas(url) }
   for (const [schema, files] of Object.entries(applied)) say(`${schema}: ${files.join(', ')}`)
   const { created } = await makeTopics(env)
-  if (created.length > 0) say(`${created.length} topics were made.`)
+  if (created.length > 0) say(topicsLine(created.length))
   const bucket = await prepareBucket(env)
   if (bucket?.created === true) say(`The bucket ${bucket.bucket} was made.`)
   const changed = Object.keys(applied).length + created.length > 0 || bucket?.created === true

@@ -89,13 +89,13 @@ describe('an operator, beside an album that runs', () => {
     expect(letters[0]).toMatch(
       new RegExp(`^\\S+ album media\\.ingested event=\\S+ key=${message.mediaId} family=${family} .*UNDECODABLE`),
     )
-    expect(letters[1]).toBe('1 dead letters.')
+    expect(letters[1]).toBe('1 dead letter.')
 
     const others = await admin('replay', '--group', 'album', '--topic', 'media.ingested', '--where', 'reason=OTHER')
     expect(others).toEqual({ status: 0, said: ['0 events are driven through again.'] })
     const where = `family=${family},key=${message.mediaId}`
     const driven = await admin('replay', '--group', 'album', '--topic', 'media.ingested', '--where', where)
-    expect(driven).toEqual({ status: 0, said: ['album: 1', '1 events are driven through again.'] })
+    expect(driven).toEqual({ status: 0, said: ['album: 1', '1 event is driven through again.'] })
     const first = letters[0]?.split(' ')[0]
     await until(
       async () => {
@@ -126,6 +126,6 @@ describe('an operator, beside an album that runs', () => {
     })
     const { said } = await admin('erasures')
     expect(said[0]).toMatch(new RegExp(`family=${family} item \\(1\\) complete `))
-    expect(said[1]).toBe('1 erasures, 0 not complete.')
+    expect(said[1]).toBe('1 erasure, 0 not complete.')
   })
 })
