@@ -5,11 +5,11 @@ import { openEventLog, topics, type EventFilter, type EventLog } from '@keepsake
 import { schemaNames } from '@keepsake/local/services'
 import { logToStandardError } from '@keepsake/telemetry'
 import { backupLines, deadLettersLine, erasuresLine, replayedLine, restoreLines, verifyLine } from './answers.js'
-import { openProgress } from 'keepsake'
 import { backup, type Surroundings } from './backup.js'
 import { migrateDatabase, reportTopics } from './job.js'
 import { makePlace, openBooks, openPlace, type Books, type Where } from './place.js'
 import { restore, verify } from './restore.js'
+import { openTalk } from './talk.js'
 import { Trouble } from './trouble.js'
 
 const usage = `npm run admin -- COMMAND             what an operator does to an album
@@ -45,18 +45,11 @@ export async function run(args: readonly string[], { env, cwd }: Terminal): Prom
   const stop = new AbortController()
   const onSignal = () => stop.abort(new Trouble('Interrupted. The same command goes on from here.'))
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, onSignal)
-  const say = (line: string) => void process.stdout.write(`${line}\n`)
-  const view = openProgress(process.stderr)
+  const talk = openTalk(process)
   try {
-    return await command(args, {
-      env,
-      cwd,
-      say,
-      signal: stop.signal,
-      progress: (stage, done, total) => view.set(stage, done, total),
-    })
+    return await command(args, { env, cwd, say: talk.say, signal: stop.signal, progress: talk.progress })
   } catch (error) {
-    view.stop()
+    talk.stop()
     if (stop.signal.aborted) {
       process.stderr.write('Interrupted. The same command goes on from here.\n')
       return 130
@@ -67,7 +60,7 @@ export async function run(args: readonly string[], { env, cwd }: Terminal): Prom
     )
     return 1
   } finally {
-    view.stop()
+    talk.stop()
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, onSignal)
   }
 }
