@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { Readable } from 'node:stream'
-import { Person } from '@keepsake/proto/cluster/v1'
+import { GetAssignmentsResponse, Person } from '@keepsake/proto/cluster/v1'
+import { GetFacesResponse } from '@keepsake/proto/face/v1'
 import { KeepsakeError, type Call } from '@keepsake/rpc'
 import { until } from '@keepsake/testing'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
@@ -489,6 +490,40 @@ describe('the album as a whole', () => {
     const { headers } = await ask('GET', `${base}/media/${mediaId}/original`)
     const original = await fetch(new URL(headers.get('location') ?? '', gateway.publicUrl))
     expect(await original.text()).toBe('bytes of the still')
+  })
+
+  test('calls a person without a name by the child that the person is', async () => {
+    const people = [
+      Person.fromPartial({ id: 'p1', childId: 'c1' }),
+      Person.fromPartial({ id: 'p2', name: 'Bobbele', childId: 'c1' }),
+      Person.fromPartial({ id: 'p3' }),
+    ]
+    album.answers['family'] = {
+      ...album.answers['family'],
+      listChildren: () => ({ children: [{ id: 'c1', name: 'Hana', birthDate: '2016-02-01' }] }),
+    }
+    album.answers['cluster'] = {
+      ...album.answers['cluster'],
+      listPeople: () => ({ people }),
+      getPerson: () => ({ person: people[0] }),
+      getAssignments: () =>
+        GetAssignmentsResponse.fromPartial({
+          assignments: [{ faceId: 'f1', personId: 'p1' }],
+          people: people.slice(0, 1),
+        }),
+    }
+    album.answers['face'] = {
+      ...album.answers['face'],
+      getFaces: () => GetFacesResponse.fromPartial({ items: [{ mediaId, faces: [{ id: 'f1', age: 3 }] }] }),
+    }
+    const list = await ask('GET', `${base}/people`)
+    expect((list.body['items'] as { name?: string }[]).map(person => person.name)).toEqual([
+      'Hana',
+      'Bobbele',
+      undefined,
+    ])
+    expect((await ask('GET', `${base}/people/p1`)).body).toMatchObject({ name: 'Hana', childId: 'c1' })
+    expect((await ask('GET', `${base}/media/${mediaId}`)).body['faces']).toMatchObject([{ personName: 'Hana' }])
   })
 
   test('says how far it is: the stages add up, and a relative is told of what he may see', async () => {

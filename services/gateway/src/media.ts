@@ -6,6 +6,7 @@ import { erasureHeader } from './erasures.js'
 import { errors } from './errors.js'
 import { cursorOf, listOf, orAbsent, paging, present, words, yes } from './list.js'
 import { mediaUrl, originalKeyOf, renditionKey, renditions } from './media-urls.js'
+import { personNames } from './person-names.js'
 import { instant, localTime, splitWallClock, wallClock } from './times.js'
 
 /** Who may see an item. */
@@ -297,7 +298,7 @@ async function detail(asked: Asked, mediaId: string): Promise<z.input<typeof med
     ifThere(clients.rating.getRatings({ mediaIds, locale: languageOf(asked.request) }, asked.asGateway(5000))),
   ])
   const assigned = new Map(people?.assignments.map(a => [a.faceId, a]))
-  const names = new Map(people?.people.map(p => [p.id, p.name]))
+  const names = await personNames(asked, people?.people ?? [])
   const rating = ratings?.ratings[0]
   return {
     ...shown,
@@ -310,7 +311,7 @@ async function detail(asked: Asked, mediaId: string): Promise<z.input<typeof med
             id: face.id,
             box: face.box ?? { x: 0, y: 0, w: 0, h: 0 },
             personId: who?.personId,
-            personName: who?.personId === undefined ? undefined : orAbsent(names.get(who.personId) ?? ''),
+            personName: who?.personId === undefined ? undefined : names.get(who.personId),
             confirmed: who?.confirmed,
             age: Math.round(face.age * 10) / 10,
             smile: face.smile,

@@ -6,6 +6,7 @@ import { erasureHeader } from './erasures.js'
 import { errors } from './errors.js'
 import { cursorOf, listOf, orAbsent, paging, present, yes } from './list.js'
 import { mediaUrl } from './media-urls.js'
+import { personNames } from './person-names.js'
 import { instant } from './times.js'
 
 const person = z
@@ -30,7 +31,7 @@ const person = z
 const corrected = z.object({ correctionId: z.string().optional() })
 const faceId = z.string().max(100)
 const base = '/v1/families/{familyId}' as const
-type Asked = Pick<Input<unknown, unknown, unknown>, 'edge' | 'asGateway'>
+type Asked = Pick<Input<unknown, unknown, unknown>, 'edge' | 'as' | 'asGateway'>
 
 /** URLs of the small crops of faces; none while the face service is away. */
 async function cropUrls(asked: Asked, faceIds: readonly string[]): Promise<Map<string, string>> {
@@ -48,10 +49,14 @@ async function cropUrls(asked: Asked, faceIds: readonly string[]): Promise<Map<s
   return urls
 }
 
-const shown = (p: PersonMessage, crops: ReadonlyMap<string, string>): z.input<typeof person> =>
+const shown = (
+  p: PersonMessage,
+  name: string | undefined,
+  crops: ReadonlyMap<string, string>,
+): z.input<typeof person> =>
   present({
     id: p.id,
-    name: orAbsent(p.name ?? ''),
+    name,
     childId: orAbsent(p.childId ?? ''),
     hidden: p.hidden,
     faceCount: p.faceCount,
@@ -68,7 +73,8 @@ const shown = (p: PersonMessage, crops: ReadonlyMap<string, string>): z.input<ty
 
 async function one(asked: Asked, p: PersonMessage | undefined): Promise<z.input<typeof person>> {
   if (p === undefined) throw errors.notFound()
-  return shown(p, await cropUrls(asked, [p.coverFaceId]))
+  const [names, crops] = await Promise.all([personNames(asked, [p]), cropUrls(asked, [p.coverFaceId])])
+  return shown(p, names.get(p.id), crops)
 }
 
 /** People, corrections and questions. */
@@ -86,11 +92,9 @@ export const peopleEndpoints: readonly AnyEndpoint[] = [
         { includeHidden: query.hidden ?? false, cursor: query.cursor ?? '', limit: query.limit ?? 100 },
         await input.as(),
       )
-      const crops = await cropUrls(
-        input,
-        page.people.map(p => p.coverFaceId),
-      )
-      return { items: page.people.map(p => shown(p, crops)), nextCursor: cursorOf(page.nextCursor) }
+      const coverFaces = page.people.map(p => p.coverFaceId)
+      const [names, crops] = await Promise.all([personNames(input, page.people), cropUrls(input, coverFaces)])
+      return { items: page.people.map(p => shown(p, names.get(p.id), crops)), nextCursor: cursorOf(page.nextCursor) }
     },
   }),
   endpoint({
