@@ -4,6 +4,8 @@ import { Link } from 'react-router'
 import { api, query, type Child, type ChildProposal, type List, type Person, type Question } from '../api.ts'
 import { useLanguage } from '../i18n/messages.tsx'
 import { FaceCrop } from '../parts/face-crop.tsx'
+import { PersonLabel } from '../parts/person-choice.tsx'
+import { answersTo } from '../parts/question-answers.ts'
 import { Empty, Failure, FormError, Loading } from '../parts/states.tsx'
 import { useFamily } from '../session.tsx'
 
@@ -132,42 +134,32 @@ function Questions({ people }: { people: Person[] }) {
   })
   const question = questions.data?.items[0]
   if (!question) return null
+  const someone = (personId: string) => people.find(person => person.id === personId)
+  // About one person the question is a yes or a no, and she stands beside it instead of on a button.
+  const only = question.candidates.length === 1 ? question.candidates[0]?.personId : undefined
   return (
     <section className="questions">
-      <h2>{m.questionsTitle}</h2>
+      <h2>{only === undefined ? m.questionsTitle : m.questionOfOne(someone(only)?.name)}</h2>
       <ul>
         <li>
           <FaceCrop url={question.faceUrl} name={undefined} />
+          {only !== undefined && (
+            <Link className="candidate" to={`/people/${only}`}>
+              <PersonLabel person={someone(only)} />
+            </Link>
+          )}
           <div className="row">
-            {question.candidates.map(candidate => {
-              const person = people.find(someone => someone.id === candidate.personId)
-              return (
-                <button
-                  key={candidate.personId}
-                  type="button"
-                  className="candidate"
-                  disabled={answer.isPending}
-                  onClick={() => answer.mutate({ id: question.id, choice: candidate.personId })}
-                >
-                  <FaceCrop url={person?.coverUrl} name={person?.name} />
-                  {person?.name ?? m.unknownPerson}
-                </button>
-              )
-            })}
-            <button
-              type="button"
-              disabled={answer.isPending}
-              onClick={() => answer.mutate({ id: question.id, choice: 'neither' })}
-            >
-              {m.neither}
-            </button>
-            <button
-              type="button"
-              disabled={answer.isPending}
-              onClick={() => answer.mutate({ id: question.id, choice: 'not_sure' })}
-            >
-              {m.notSure}
-            </button>
+            {answersTo(question).map(({ choice, says }) => (
+              <button
+                key={choice}
+                type="button"
+                className={says === 'person' ? 'candidate' : undefined}
+                disabled={answer.isPending}
+                onClick={() => answer.mutate({ id: question.id, choice })}
+              >
+                {says === 'person' ? <PersonLabel person={someone(choice)} /> : m[says]}
+              </button>
+            ))}
           </div>
         </li>
       </ul>

@@ -6,6 +6,7 @@ import { useLanguage } from '../i18n/messages.tsx'
 import { FaceCrop } from '../parts/face-crop.tsx'
 import { MonthGrid } from '../parts/media-grid.tsx'
 import { useMediaList, useNearEnd } from '../parts/media-list.ts'
+import { PersonChoice } from '../parts/person-choice.tsx'
 import { Failure, FormError, Loading } from '../parts/states.tsx'
 import { useFamily } from '../session.tsx'
 
@@ -35,6 +36,7 @@ export function PersonScreen() {
     if (list.hasNextPage && !list.isFetchingNextPage) void list.fetchNextPage()
   }
   const end = useNearEnd(more)
+  const [merging, setMerging] = useState(false)
   const [undoable, setUndoable] = useState<string | undefined>()
   const refreshAll = () => {
     for (const key of ['people', 'questions', 'proposals', 'children', 'pages', 'media', 'item'])
@@ -118,22 +120,11 @@ export function PersonScreen() {
               </option>
             ))}
           </select>
-          <select
-            aria-label={m.merge}
-            value=""
-            onChange={event => {
-              const into = event.target.value
-              correct.mutate({ method: 'POST', path: `${base}/${id}/merge`, body: { into } })
-              void navigate(`/people/${into}`)
-            }}
-          >
-            <option value="">{m.merge}</option>
-            {others.map(other => (
-              <option key={other.id} value={other.id}>
-                {other.name ?? `${m.unknownPerson} (${other.mediaCount})`}
-              </option>
-            ))}
-          </select>
+          {others.length > 0 && (
+            <button type="button" aria-expanded={merging} onClick={() => setMerging(!merging)}>
+              {m.merge}
+            </button>
+          )}
           <button
             type="button"
             onClick={() => correct.mutate({ method: 'PATCH', path: `${base}/${id}`, body: { hidden: !person.hidden } })}
@@ -164,6 +155,17 @@ export function PersonScreen() {
             </button>
           )}
         </div>
+      )}
+      {parent && merging && (
+        <PersonChoice
+          label={m.merge}
+          people={others}
+          choose={into => {
+            setMerging(false)
+            correct.mutate({ method: 'POST', path: `${base}/${id}/merge`, body: { into } })
+            void navigate(`/people/${into}`)
+          }}
+        />
       )}
       <FormError error={correct.error ?? separate.error ?? undo.error} />
       <MonthGrid
