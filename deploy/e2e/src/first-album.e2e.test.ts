@@ -4,12 +4,14 @@ import type { Api } from 'keepsake'
 import sharp from 'sharp'
 import { sharedData, skipUnless } from '@keepsake/testing'
 import { afterAll, beforeAll, expect } from 'vitest'
-import { Album } from './album.js'
+import { Album, owner } from './album.js'
 import type { Family, Media, Movie, Person } from './api-types.js'
 import { bcubed } from './bcubed.js'
+import { chromiumPath, openBrowser } from './browser.js'
 import { compareMovie } from './compare-movie.js'
 
 const folder = sharedData('deepface')
+const { test: inBrowser } = skipUnless(folder && chromiumPath, '../shared/data/deepface or Chromium is missing')
 const { describe, test } = skipUnless(folder, '../shared/data/deepface is missing')
 
 describe('the main job: a folder of real photographs becomes an album', () => {
@@ -106,6 +108,57 @@ describe('the main job: a folder of real photographs becomes an album', () => {
     expect(result.rms).toBeGreaterThan(0.01)
     expect(result.duration).toBeCloseTo(movie.duration, 0)
     expect(Math.abs(result.duration - movie.duration)).toBeLessThan(0.15)
+  })
+
+  inBrowser('a new parent registers a child, says who it is, and has a page with ages', async () => {
+    const browser = await openBrowser()
+    try {
+      const page = await browser.newPage({ locale: 'en-GB', viewport: { width: 390, height: 844 } })
+      await page.goto(album.requireUrl())
+      await page.getByLabel('E-mail').fill(owner.email)
+      await page.getByLabel('Password').fill(owner.password)
+      await page.getByRole('button', { name: 'Sign in' }).click()
+      const open = (name: string) => page.getByRole('navigation').getByRole('link', { name, exact: true }).click()
+
+      // Everything that a page needs is one step away from where it is missing.
+      await open('Pages')
+      await page.getByRole('main').getByRole('link', { name: 'Settings' }).click()
+      await page.getByLabel('Name').fill('Hana')
+      await page.getByLabel('Date of birth').fill('1990-01-01')
+      await page.getByRole('button', { name: 'Add a child' }).click()
+      await page.getByRole('button', { name: 'Correct Hana' }).waitFor()
+      await open('Pages')
+      await page.locator('.cards').getByRole('link', { name: 'Hana' }).click()
+      await page.getByText('There is no picture of Hana yet.').waitFor()
+      await page.getByRole('main').getByRole('link', { name: 'People' }).click()
+      await page.locator('.people a').first().click()
+
+      // People without a name differ by more than their faces.
+      await page.getByRole('button', { name: 'Same person as' }).click()
+      const others = page.getByRole('list', { name: 'Same person as' }).getByRole('button')
+      await others.first().locator('img').waitFor()
+      const said = await others.allInnerTexts()
+      expect(said.length).toBeGreaterThan(10)
+      for (const text of said) expect(text).toMatch(/^No name yet\s+\d+ photos?( · first in \w+ \d{4})?$/)
+
+      await page.getByLabel('Child').selectOption('Hana')
+      await page.getByText('Not our child').waitFor({ state: 'attached' })
+      await open('People')
+      await page.locator('.people a', { hasText: 'Hana' }).waitFor()
+      await open('Pages')
+      const card = page.locator('.cards').getByRole('link', { name: /Hana/ })
+      await card.getByText(/^[1-9]\d* items?$/).waitFor()
+      await card.click()
+      await page.getByRole('heading', { level: 1, name: 'Hana' }).waitFor()
+      await page
+        .getByRole('heading', { level: 2, name: /\d+ years/ })
+        .first()
+        .waitFor()
+      await page.locator('.grid a').first().click()
+      await page.locator('.names').getByRole('link', { name: 'Hana' }).waitFor()
+    } finally {
+      await browser.close()
+    }
   })
 
   /** The person of the largest face of a file. */

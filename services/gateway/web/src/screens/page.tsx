@@ -1,5 +1,5 @@
 import { useInfiniteQuery, useQuery } from '@tanstack/react-query'
-import { useParams } from 'react-router'
+import { Link, useParams } from 'react-router'
 import { api, Problem, query, type List, type Media, type Page } from '../api.ts'
 import { useLanguage } from '../i18n/messages.tsx'
 import { MonthGrid } from '../parts/media-grid.tsx'
@@ -40,7 +40,16 @@ export function PageScreen() {
       <header className="toolbar">
         <h1>{page && pageName(page, m)}</h1>
       </header>
-      {items.length === 0 && <Empty text={m.nothingFound} />}
+      {items.length === 0 &&
+        (page?.childId && family.role === 'parent' ? (
+          <Empty text={m.pageNobody(page.name)}>
+            <Link className="button" to="/people">
+              {m.navPeople}
+            </Link>
+          </Empty>
+        ) : (
+          <Empty text={m.pageEmpty} />
+        ))}
       <MonthGrid
         items={items}
         heading={month => {

@@ -18,17 +18,34 @@ export function PagesScreen() {
     if (pages.error instanceof Problem && pages.error.status === 402) return <Empty text={m.premiumRequired} />
     return <Failure error={pages.error} retry={() => void pages.refetch()} />
   }
+  const hasChildren = pages.data.items.some(page => page.childId)
+  // Of all children there is nothing to see before there is one.
+  const shown = pages.data.items.filter(page => hasChildren || page.id !== 'all-children')
   return (
     <>
       <header className="toolbar">
         <h1>{m.pagesTitle}</h1>
       </header>
-      {!pages.data.items.some(page => page.childId) && <Empty text={m.pagesEmpty} />}
-      <ul className="cards">
-        {pages.data.items.map(page => (
+      {!hasChildren && (
+        <Empty text={family.role === 'parent' ? m.pagesEmpty : m.pagesNoChild}>
+          {family.role === 'parent' && (
+            <Link className="button" to="/settings">
+              {m.navSettings}
+            </Link>
+          )}
+        </Empty>
+      )}
+      <ul className="cards pages">
+        {shown.map(page => (
           <li key={page.id} data-page-id={page.id}>
             <Link to={`/pages/${page.id}`}>
-              {page.coverUrl ? <img src={page.coverUrl} alt="" loading="lazy" /> : <span className="card-blank" />}
+              {page.coverUrl ? (
+                <img src={page.coverUrl} alt="" loading="lazy" />
+              ) : (
+                <span className="card-blank" aria-hidden="true">
+                  {[...pageName(page, m)][0]}
+                </span>
+              )}
               <strong>{pageName(page, m)}</strong>
               <small>{m.items(page.mediaCount)}</small>
             </Link>
