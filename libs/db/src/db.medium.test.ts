@@ -3,8 +3,10 @@ import { mkdtemp, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
+import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { Db, isUniqueViolation, migrate, migrationsApplied, sql, unprotectedTables } from './index.js'
+import { runLed } from './led-query.js'
 import { startTestServer, testDatabase, type TestDatabase } from './testing/index.js'
 
 const hana = '0190a5d4-0000-7000-8000-000000000001'
@@ -169,6 +171,77 @@ describe('transactions', () => {
   test('the deadline of a call is the statement timeout', async () => {
     const late = db.family(callOf({ deadline: Date.now() + 200 }), tx => tx.many(sql`select pg_sleep(600)`))
     await expect(late).rejects.toMatchObject({ code: 'DEADLINE_EXCEEDED' })
+    const alone = db.familyRows(callOf({ deadline: Date.now() + 200 }), () => sql`select pg_sleep(600)`)
+    await expect(alone).rejects.toMatchObject({ code: 'DEADLINE_EXCEEDED' })
+  })
+
+  test('a statement alone sees its family only, and the next user of its connection sees none', async () => {
+    await insert(hana, 50, 'ours')
+    await insert(yui, 50, 'theirs')
+    const narrow = new Db(database.url('one'), { max: 1 })
+    const seen = await narrow.familyRows(hana, id => sql`select text, ${id} as asked from one.notes where id = 50`)
+    expect(seen).toEqual([{ text: 'ours', asked: hana }])
+    expect(await narrow.unscoped(undefined, tx => tx.many(sql`select 1 from one.notes`))).toEqual([])
+    await narrow.close()
+  })
+
+  test('a statement alone commits, or changes nothing and leaves the connection usable', async () => {
+    const narrow = new Db(database.url('one'), { max: 1 })
+    const add = (id: number) => (familyId: string) =>
+      sql`insert into one.notes (family_id, id, text) values (${familyId}, ${id}, 'x') returning id`
+    expect(await narrow.familyRows(hana, add(60))).toEqual([{ id: 60 }])
+    const again: unknown = await narrow.familyRows(hana, add(60)).catch((e: unknown) => e)
+    expect(isUniqueViolation(again, 'notes_pkey')).toBe(true)
+    expect(await narrow.familyRows(hana, () => sql`select text from one.notes where id = 60`)).toEqual([{ text: 'x' }])
+    await narrow.close()
+  })
+
+  test('statements given at once run in one transaction, and none outlives the one that failed first', async () => {
+    const add = (id: number, text: string | null) =>
+      sql`insert into one.notes (family_id, id, text) values (${hana}, ${id}, ${text})`
+    await db.family(hana, tx => Promise.all([tx.changed(add(70, 'a')), tx.changed(add(71, 'b'))]))
+    const failing = db.family(hana, async tx => {
+      const [first] = await Promise.allSettled([tx.changed(add(72, null)), tx.changed(add(73, 'c'))])
+      if (first.status === 'rejected') throw first.reason
+    })
+    await expect(failing).rejects.toThrow('null value')
+    const there = await db.familyRows(hana, () => sql`select id from one.notes where id between 70 and 73 order by id`)
+    expect(there).toEqual([{ id: 70 }, { id: 71 }])
+  })
+
+  test('a transaction that asks nothing is none', async () => {
+    expect(await db.family(hana, () => Promise.resolve('nothing'))).toBe('nothing')
+  })
+
+  test('a statement does not run when what leads it fails', async () => {
+    const client = new pg.Client(database.adminUrl)
+    await client.connect()
+    const statement = sql`insert into one.notes (family_id, id, text) values (${hana}, 80, 'x')`.toQuery()
+    await expect(runLed(client, ['begin', 'select 1 / 0'], statement)).rejects.toThrow('division by zero')
+    await client.query('rollback')
+    await expect(runLed(client, ['select 1 / 0'], statement)).rejects.toThrow('division by zero')
+    expect(await runLed(client, ['select 1, 2'], { text: 'select 3 as three', values: [] })).toMatchObject({
+      rows: [[3]],
+    })
+    await client.end()
+    expect(await db.familyRows(hana, () => sql`select 1 from one.notes where id = 80`)).toEqual([])
+  })
+
+  test('a transaction whose connection is lost at its first statement begins on another, and one that is lost later fails', async () => {
+    const narrow = new Db(database.url('one'), { max: 1 })
+    const pid = sql`select pg_backend_pid() as pid`
+    const { pid: old } = await narrow.family(hana, tx => tx.one<{ pid: number }>(pid))
+    // Ends its own connection, but only that first one.
+    const end = sql`select pg_backend_pid() as pid, case when pg_backend_pid() = ${old} then pg_terminate_backend(${old}) end`
+    const other = await narrow.family(hana, tx => tx.one<{ pid: number }>(end))
+    expect(other.pid).not.toBe(old)
+    const later = narrow.family(hana, async tx => {
+      const now = await tx.one<{ pid: number }>(pid)
+      await tx.many(sql`select pg_terminate_backend(${now.pid})`)
+    })
+    await expect(later).rejects.toMatchObject({ reason: 'DATABASE_UNAVAILABLE' })
+    expect(await narrow.family(hana, tx => tx.one(sql`select 1 as one`))).toEqual({ one: 1 })
+    await narrow.close()
   })
 })
 

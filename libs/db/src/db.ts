@@ -1,13 +1,14 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { logger } from '@keepsake/telemetry'
 import { familyOf, KeepsakeError, type Call } from '@keepsake/rpc'
 import pg from 'pg'
 import { connection } from './connection.js'
 import { Dedicated } from './dedicated.js'
-import { databaseError, isConnectionLost } from './errors.js'
+import { databaseError } from './errors.js'
 import { isId } from './id.js'
+import type { Answer, Statement } from './led-query.js'
+import { Loan } from './loan.js'
 import { poolConnections, poolWaiting, poolWaitSeconds, transactionSeconds } from './metrics.js'
-import { readRows, rowTypes } from './rows.js'
+import { rowsOf, rowTypes } from './rows.js'
 import type { Sql } from './sql.js'
 
 /** One open transaction. Rows come back with camelCase keys. */
@@ -104,13 +105,24 @@ export class Db {
 
   /** The family's rows, in one transaction: `who` is the call (its family, deadline and signal) or a family's id. */
   async family<T>(who: Call | string, fn: (tx: FamilyTx) => Promise<T>, options: DbCallOptions = {}): Promise<T> {
-    const familyId = typeof who === 'string' ? who : familyOf(who)
-    if (!isId(familyId))
-      throw new KeepsakeError({ code: 'NOT_FOUND', reason: 'FAMILY_NOT_FOUND', message: 'There is no such family.' })
-    const call = typeof who === 'string' ? undefined : who
-    return this.#transaction(`select set_config('app.family_id', '${familyId}', true)`, call, options, tx =>
-      fn(Object.assign(tx, { familyId })),
-    )
+    const { familyId, call, scope } = scopeOf(who)
+    return this.#transaction(scope, call, options, tx => fn(Object.assign(tx, { familyId })))
+  }
+
+  /**
+   * The rows of one statement of the family that is a transaction of its own: one round trip instead of three. Where the connection is lost on the way it
+   * runs again, although it may have been committed: so a read, or a write that says the same twice.
+   */
+  async familyRows<R = Record<string, unknown>>(
+    who: Call | string,
+    query: (familyId: string) => Sql,
+    options: DbCallOptions = {},
+  ): Promise<R[]> {
+    const { familyId, call, scope } = scopeOf(who)
+    const statement = query(familyId).toQuery()
+    return this.#lent(scope, call, options, async (loan, settings) =>
+      rowsOf(await loan.led([settings], statement)),
+    ) as Promise<R[]>
   }
 
   /**
@@ -119,12 +131,12 @@ export class Db {
    */
   async system<T>(reason: string, fn: (tx: Tx) => Promise<T>, options: DbCallOptions = {}): Promise<T> {
     logger(this.name).info({ audit: 'system', reason }, 'database opened across families')
-    return this.#transaction(`select set_config('app.system', 'on', true)`, undefined, options, fn)
+    return this.#transaction(`set_config('app.system', 'on', true)`, undefined, options, fn)
   }
 
   /** Rows that belong to no family (accounts, sessions), in one transaction that sees no family's rows. */
   async unscoped<T>(call: Call | undefined, fn: (tx: Tx) => Promise<T>, options: DbCallOptions = {}): Promise<T> {
-    return this.#transaction(`select set_config('app.family_id', '', true)`, call, options, fn)
+    return this.#transaction(`set_config('app.family_id', '', true)`, call, options, fn)
   }
 
   /** A connection of its own outside the pool, for LISTEN and session locks; audited like `system` when it crosses families. */
@@ -143,7 +155,8 @@ export class Db {
   async ping(timeoutMs = 1_000): Promise<void> {
     if (Date.now() - this.#answered < answerHoldsMs) return
     const limit = { statementTimeoutMs: timeoutMs }
-    await this.#transaction('select 1', undefined, limit, async () => undefined, timeoutMs, timeoutMs)
+    const nothing = { text: 'select 1', values: [] }
+    await this.#lent('1', undefined, limit, (loan, settings) => loan.led([settings], nothing), timeoutMs, timeoutMs)
   }
 
   /** Waits for the transactions under way and closes every connection. */
@@ -152,11 +165,33 @@ export class Db {
     if (!this.#pool.ended && !this.#pool.ending) await this.#pool.end()
   }
 
-  async #transaction<T>(
-    setup: string,
+  /** A transaction; `begin` travels with its first statement. */
+  #transaction<T>(
+    scope: string,
     call: Call | undefined,
     options: DbCallOptions,
     fn: (tx: Tx) => Promise<T>,
+  ): Promise<T> {
+    return this.#lent(scope, call, options, async (loan, settings, signal) => {
+      const open = new OpenTx(loan, ['begin', settings])
+      try {
+        const result = await fn(open)
+        signal?.throwIfAborted()
+        await open.commit()
+        return result
+      } catch (error) {
+        await loan.rollBack(error)
+        throw error
+      }
+    })
+  }
+
+  /** Lends `fn` a connection and says which statement makes the settings of its transaction. */
+  async #lent<T>(
+    scope: string,
+    call: Call | undefined,
+    options: DbCallOptions,
+    fn: (loan: Loan, settings: string, signal: AbortSignal | undefined) => Promise<T>,
     connectTimeoutMs = this.#connectTimeoutMs,
     queueMs = longestQueueMs,
   ): Promise<T> {
@@ -165,63 +200,28 @@ export class Db {
     const left = call === undefined ? Infinity : Math.max(1, call.deadline - now)
     const statementMs = Math.ceil(Math.min(options.statementTimeoutMs ?? this.#statementTimeoutMs, left))
     signal?.throwIfAborted()
-    const begin = `begin; set local statement_timeout = ${statementMs}; ${setup}`
-    const patience = { server: Math.min(connectTimeoutMs, left), pool: Math.min(queueMs, left) }
-    const client = await this.#begin(begin, patience, signal)
+    const settings = `select set_config('statement_timeout', '${statementMs}', true), ${scope}`
+    const loan = await Loan.of({
+      connect: () => this.#take(now + Math.min(queueMs, left), signal),
+      cancel: client => this.#cancel(client),
+      until: now + Math.min(connectTimeoutMs, left),
+      signal,
+    })
     const began = performance.now()
     poolWaitSeconds.record((Date.now() - now) / 1000, { pool: this.name })
     const ended = (outcome: 'committed' | 'rolled_back') =>
       transactionSeconds.record((performance.now() - began) / 1000, { pool: this.name, outcome })
-
-    let broken: Error | undefined
-    const onError = (error: Error) => (broken = error)
-    client.on('error', onError)
-    let cancelling: Promise<void> | undefined
-    const onAbort = () => (cancelling ??= this.#cancel(client))
-    signal?.addEventListener('abort', onAbort, { once: true })
     try {
-      const result = await fn(new ClientTx(client))
-      signal?.throwIfAborted()
-      await client.query('commit')
+      const result = await fn(loan, settings, signal)
       ended('committed')
       this.#answered = Date.now()
       return result
     } catch (error) {
-      signal?.removeEventListener('abort', onAbort)
-      await cancelling // else the cancellation could hit the rollback, or the next user of this connection
-      if (broken === undefined && !isConnectionLost(error))
-        await client.query('rollback').catch((failure: Error) => (broken = failure))
-      else broken ??= error as Error
       ended('rolled_back')
+      loan.failed(error)
       throw databaseError(error, signal)
     } finally {
-      signal?.removeEventListener('abort', onAbort)
-      await cancelling
-      client.off('error', onError)
-      client.release(broken)
-    }
-  }
-
-  /** Opens a transaction; while the server is away it tries again: nothing has happened yet, so that is safe. */
-  async #begin(
-    begin: string,
-    patience: { server: number; pool: number },
-    signal: AbortSignal | undefined,
-  ): Promise<pg.PoolClient> {
-    const began = Date.now()
-    for (let pause = 20; ; pause = Math.min(pause * 2, 500)) {
-      let client: pg.PoolClient | undefined
-      try {
-        client = await this.#take(began + patience.pool, signal)
-        await client.query(begin)
-        return client
-      } catch (error) {
-        client?.release(error as Error)
-        if (!isConnectionLost(error) || Date.now() + pause > began + patience.server) throw databaseError(error, signal)
-        await sleep(pause, undefined, signal === undefined ? {} : { signal }).catch(() => {
-          throw databaseError(error, signal) // what the call waited for says more than that its time is over
-        })
-      }
+      await loan.end()
     }
   }
 
@@ -264,10 +264,25 @@ export class Db {
   }
 }
 
-class ClientTx implements Tx {
-  readonly #client: pg.PoolClient
-  constructor(client: pg.PoolClient) {
-    this.#client = client
+/** The scope of a family as a setting of its transaction; an id is checked, since it becomes part of a statement. */
+function scopeOf(who: Call | string): { familyId: string; call: Call | undefined; scope: string } {
+  const familyId = typeof who === 'string' ? who : familyOf(who)
+  if (!isId(familyId))
+    throw new KeepsakeError({ code: 'NOT_FOUND', reason: 'FAMILY_NOT_FOUND', message: 'There is no such family.' })
+  const scope = `set_config('app.family_id', '${familyId}', true)`
+  return { familyId, call: typeof who === 'string' ? undefined : who, scope }
+}
+
+class OpenTx implements Tx {
+  readonly #loan: Loan
+  readonly #lead: readonly string[]
+  #first: Promise<Answer> | undefined
+  /** Whether the first statement was answered: what is asked at the same time waits for it. */
+  #begun = false
+
+  constructor(loan: Loan, lead: readonly string[]) {
+    this.#loan = loan
+    this.#lead = lead
   }
 
   async one<R>(query: Sql): Promise<R> {
@@ -283,10 +298,24 @@ class ClientTx implements Tx {
   }
 
   async many<R>(query: Sql): Promise<R[]> {
-    return (await readRows(this.#client, query)) as R[]
+    return rowsOf(await this.#run(query.toQuery())) as R[]
   }
 
   async changed(query: Sql): Promise<number> {
-    return (await this.#client.query(query.toQuery())).rowCount ?? 0
+    return (await this.#run(query.toQuery())).rowCount ?? 0
+  }
+
+  /** Commits what was begun, if anything was. */
+  async commit(): Promise<void> {
+    if (this.#first !== undefined) await this.#run({ text: 'commit', values: [] })
+  }
+
+  async #run(statement: Statement): Promise<Answer> {
+    if (this.#first === undefined) {
+      this.#first = this.#loan.led(this.#lead, statement).finally(() => (this.#begun = true))
+      return this.#first
+    }
+    if (!this.#begun) await this.#first.catch(() => undefined)
+    return this.#loan.run(statement)
   }
 }

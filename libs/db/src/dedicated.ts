@@ -1,6 +1,7 @@
 import type pg from 'pg'
 import { databaseError } from './errors.js'
-import { readRows } from './rows.js'
+import { runAlone } from './led-query.js'
+import { rowsOf } from './rows.js'
 import type { Sql } from './sql.js'
 
 /** One connection for the life of a listener: notifications, session locks, reads outside transactions. */
@@ -42,7 +43,7 @@ export class Dedicated {
   /** Rows of one statement, outside any transaction. */
   async many<R = Record<string, unknown>>(query: Sql): Promise<R[]> {
     try {
-      return (await readRows(this.#client, query)) as R[]
+      return rowsOf(await runAlone(this.#client, query.toQuery())) as R[]
     } catch (error) {
       throw databaseError(error)
     }

@@ -1,5 +1,5 @@
 import pg from 'pg'
-import type { Sql } from './sql.js'
+import type { Answer } from './led-query.js'
 
 const { builtins, getTypeParser } = pg.types
 
@@ -36,9 +36,8 @@ function instant(text: string): Date {
 
 const names = new Map<string, string>()
 
-/** The rows of one statement, snake_case columns as camelCase keys. */
-export async function readRows(client: pg.ClientBase, query: Sql): Promise<Record<string, unknown>[]> {
-  const { fields, rows } = await client.query<unknown[]>({ ...query.toQuery(), rowMode: 'array' })
+/** The rows of an answer, snake_case columns as camelCase keys. */
+export function rowsOf({ fields, rows }: Answer): Record<string, unknown>[] {
   const keys = fields.map(field => camelCase(field.name))
   return rows.map(values => {
     const row: Record<string, unknown> = {}
