@@ -61,12 +61,12 @@ export async function takeIn<T>(
       )
       return
     }
-    const known = await db.family(
+    const known = await db.familyRows(
       event.familyId,
-      tx => tx.maybe(sql`select 1 from events.inbox where grp = ${group} and event_id = ${event.eventId}`),
+      () => sql`select 1 from events.inbox where grp = ${group} and event_id = ${event.eventId}`,
       options,
     )
-    if (known !== undefined) return
+    if (known.length > 0) return
     const effect = await handling.handler(message, context)
     await db.family(
       event.familyId,

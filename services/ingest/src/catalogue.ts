@@ -5,7 +5,7 @@ import type { Call } from '@keepsake/rpc'
 import { refuse } from './errors.js'
 import type { Deps } from './deps.js'
 import { groupDuplicates, type DuplicateGroup } from './duplicates.js'
-import { findItem, toMedia, type ItemRow } from './item.js'
+import { lockItem, toMedia, type ItemRow } from './item.js'
 
 const MOST_IDS = 500
 
@@ -13,8 +13,9 @@ const MOST_IDS = 500
 export async function getMedia(deps: Deps, ids: readonly string[], call: Call): Promise<Media[]> {
   if (ids.length > MOST_IDS) throw refuse('TOO_MANY_IDS')
   const uuids = ids.filter(id => /^[0-9a-f-]{36}$/i.test(id))
-  const rows = await deps.db.family(call, tx =>
-    tx.many<ItemRow>(sql`select * from ingest.media where family_id = ${tx.familyId} and id = any(${uuids}::uuid[])`),
+  const rows = await deps.db.familyRows<ItemRow>(
+    call,
+    familyId => sql`select * from ingest.media where family_id = ${familyId} and id = any(${uuids}::uuid[])`,
   )
   const byId = new Map(rows.map(row => [row.id, row]))
   return ids.flatMap(id => {
@@ -26,7 +27,7 @@ export async function getMedia(deps: Deps, ids: readonly string[], call: Call): 
 /** Works on a failed item again. */
 export async function retryMedia(deps: Deps, id: string, call: Call): Promise<void> {
   await deps.db.family(call, async tx => {
-    const item = /^[0-9a-f-]{36}$/i.test(id) ? await findItem(tx, id, true) : undefined
+    const item = /^[0-9a-f-]{36}$/i.test(id) ? await lockItem(tx, id) : undefined
     if (!item) throw refuse('MEDIA_NOT_FOUND')
     if (item.state !== 'failed') throw refuse('MEDIA_NOT_FAILED')
     const { version } = await tx.one<{ version: number }>(sql`
@@ -38,12 +39,14 @@ export async function retryMedia(deps: Deps, id: string, call: Call): Promise<vo
 
 /** How many items there are in each state. */
 export async function getProgress(deps: Deps, call: Call): Promise<GetProgressResponse> {
-  return deps.db.family(call, tx =>
-    tx.one<GetProgressResponse>(sql`
+  const [progress] = await deps.db.familyRows<GetProgressResponse>(
+    call,
+    familyId => sql`
       select count(*) as total, count(*) filter (where state = 'ready') as ready,
         count(*) filter (where state = 'pending') as pending, count(*) filter (where state = 'failed') as failed
-      from ingest.media where family_id = ${tx.familyId}`),
+      from ingest.media where family_id = ${familyId}`,
   )
+  return progress ?? { total: 0, ready: 0, pending: 0, failed: 0 }
 }
 
 const MOST_FAMILIES = 32

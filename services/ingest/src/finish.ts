@@ -10,12 +10,12 @@ import { describeItem, takenAt, type Embedded } from './describe.js'
 import { refuse } from './errors.js'
 import type { MetadataFacts } from './facts.js'
 import { imageMetadataOf } from './image-metadata.js'
-import { findItem, saveDescription, sidecarsOf, type ItemRow, type Kind } from './item.js'
+import { lockItem, saveDescription, sidecarsOf, type ItemRow, type Kind } from './item.js'
 import { isDated } from './capture-time.js'
 import { isLivePair, liveStem, type Clip, type Half } from './live-photo.js'
 import { readQuickTime } from './quick-time.js'
 import { MAX_SIDECAR_BYTES, mayBeSidecar, parseSidecar, sidecarTarget, stemOf } from './sidecar.js'
-import { addPath, addPathOfOwn, ownUpload, type UploadRow } from './upload.js'
+import { addPath, addPathOfOwn, findUpload, insertPath, lockUpload, type UploadRow } from './upload.js'
 
 const log = logger('ingest')
 
@@ -46,7 +46,7 @@ interface Composed {
  */
 export async function finishUpload(deps: Deps, id: string, call: Call): Promise<FinishUploadResponse> {
   const familyId = familyOf(call)
-  const upload = await deps.db.family(call, tx => ownUpload(deps, tx, id, call, false))
+  const upload = await findUpload(deps, id, call)
   if (upload.state === 'finished') return outcome(upload)
   if (upload.state === 'terminated') throw refuse('UPLOAD_TERMINATED')
   if (upload.position !== upload.size) throw refuse('UPLOAD_INCOMPLETE', { offset: String(upload.position) })
@@ -54,12 +54,10 @@ export async function finishUpload(deps: Deps, id: string, call: Call): Promise<
   try {
     return await finishOpen(deps, upload, call)
   } catch (error) {
-    const now = await deps.db
-      .family(call, tx => ownUpload(deps, tx, id, call, false))
-      .catch((reason: unknown) => {
-        if (KeepsakeError.is(reason) && reason.reason === 'UPLOAD_NOT_FOUND') return undefined
-        throw error
-      })
+    const now = await findUpload(deps, id, call).catch((reason: unknown) => {
+      if (KeepsakeError.is(reason) && reason.reason === 'UPLOAD_NOT_FOUND') return undefined
+      throw error
+    })
     // Another call may have finished it meanwhile and removed the parts.
     if (now?.state === 'finished') return outcome(now)
     // The family or the item was erased meanwhile, and its bytes with it, but for those that were composed after that.
@@ -105,14 +103,15 @@ async function sameBytes(
   sha256: string,
   asked: ReadonlyMap<string, boolean>,
 ): Promise<string[]> {
-  const rows = await deps.db.family(call, tx => itemsWith(tx, sha256))
+  const rows = await deps.db.familyRows<ItemOfBytes>(call, familyId => itemsWith(familyId, sha256))
   return rows.map(row => row.mediaId).filter(mediaId => !asked.has(mediaId))
 }
 
-const itemsWith = (tx: FamilyTx, sha256: string) =>
-  tx.many<{ mediaId: string; uploadedBy: string }>(sql`
-    select c.media_id, m.uploaded_by from ingest.contents c join ingest.media m on m.family_id = c.family_id and m.id = c.media_id
-    where c.family_id = ${tx.familyId} and c.sha256 = ${sha256} order by c.media_id`)
+type ItemOfBytes = { mediaId: string; uploadedBy: string }
+
+const itemsWith = (familyId: string, sha256: string) => sql`
+  select c.media_id, m.uploaded_by from ingest.contents c join ingest.media m on m.family_id = c.family_id and m.id = c.media_id
+  where c.family_id = ${familyId} and c.sha256 = ${sha256} order by c.media_id`
 
 /** Decides under locks what the file is, and remembers it; undefined when an item of the same bytes appeared that album must be asked about. */
 async function decide(
@@ -126,16 +125,17 @@ async function decide(
   const { timeZone } = settings
   return deps.db.family(call, async tx => {
     // Everything that may turn out to be one item takes the same locks, always in the same order.
-    for (const lock of locksOf(tx.familyId, upload, arrival, composed.sha256).sort()) {
-      await tx.maybe(sql`select pg_advisory_xact_lock(hashtextextended(${lock}, 7305010))`)
-    }
-    const current = await ownUpload(deps, tx, id, call, true)
+    const locks = locksOf(tx.familyId, upload, arrival, composed.sha256).sort()
+    await tx.many(
+      sql`select pg_advisory_xact_lock(hashtextextended(lock, 7305010)) from unnest(${locks}::text[]) as lock`,
+    )
+    const current = await lockUpload(deps, tx, id, call)
     if (current.state !== 'open') return current
     if (arrival.is === 'sidecar') {
       const mediaId = arrival.facts && (await attachSidecar(deps, tx, upload, arrival.facts, settings))
       return close(tx, id, mediaId, false, true)
     }
-    const same = await itemsWith(tx, composed.sha256)
+    const same = await tx.many<ItemOfBytes>(itemsWith(tx.familyId, composed.sha256))
     if (same.some(item => !asked.has(item.mediaId))) return undefined
     const known = same.find(item => asked.get(item.mediaId) === true)
     if (known) {
@@ -163,8 +163,9 @@ export async function sweepUpload(
 ): Promise<void> {
   await deps.objects.removePrefix(uploadPrefix(familyId, upload.id))
   if (upload.mediaId !== upload.id) await deps.objects.removePrefix(mediaPrefix(familyId, upload.id))
-  await deps.db.family(familyId, tx =>
-    tx.changed(sql`update ingest.uploads set swept = true where family_id = ${familyId} and id = ${upload.id}`),
+  await deps.db.familyRows(
+    familyId,
+    () => sql`update ingest.uploads set swept = true where family_id = ${familyId} and id = ${upload.id}`,
   )
 }
 
@@ -186,9 +187,10 @@ async function composeAndLook(deps: Deps, familyId: string, upload: UploadRow, s
  */
 async function compose(deps: Deps, familyId: string, upload: UploadRow, signal: AbortSignal): Promise<Composed> {
   const key = originalKey(familyId, upload.id)
-  const parts = await deps.db.family(familyId, tx =>
-    tx.many<{ key: string; size: number }>(sql`
-      select key, size from ingest.upload_parts where family_id = ${familyId} and upload_id = ${upload.id} order by position`),
+  const parts = await deps.db.familyRows<{ key: string; size: number }>(
+    familyId,
+    () => sql`
+      select key, size from ingest.upload_parts where family_id = ${familyId} and upload_id = ${upload.id} order by position`,
   )
   const contentType = 'application/octet-stream'
   const hash = upload.sha256 !== null && upload.position === upload.size ? { sha256: upload.sha256 } : {}
@@ -282,15 +284,18 @@ async function insertItem(
 ): Promise<void> {
   const taken = takenAt(arrival.embedded, undefined, originOf(upload), timeZone, deps.now())
   const { at, ...rest } = taken
+  // The keys that lead to the item are checked at the end of a statement: one is enough for all three rows.
   await tx.changed(sql`
-    insert into ingest.media (family_id, id, kind, file_name, content_type, size, sha256, original_key, taken_at, dated, taken,
-      content_identifier, burst_id, embedded, last_modified, audience, collections, uploaded_by)
-    values (${tx.familyId}, ${upload.id}, ${arrival.kind}, ${upload.fileName}, ${arrival.contentType}, ${composed.size}, ${composed.sha256},
+    with item as (
+      insert into ingest.media (family_id, id, kind, file_name, content_type, size, sha256, original_key, taken_at, dated, taken,
+        content_identifier, burst_id, embedded, last_modified, audience, collections, uploaded_by)
+      values (${tx.familyId}, ${upload.id}, ${arrival.kind}, ${upload.fileName}, ${arrival.contentType}, ${composed.size}, ${composed.sha256},
       ${composed.key}, ${at}, ${isDated(taken)}, ${sql.json(rest)}, ${arrival.contentIdentifier}, ${arrival.embedded.facts.burstId},
-      ${sql.json(arrival.embedded)}, ${upload.lastModified}, ${upload.audience}, ${upload.collections}, ${upload.memberId})`)
-  await tx.changed(sql`
-    insert into ingest.contents (family_id, sha256, media_id) values (${tx.familyId}, ${composed.sha256}, ${upload.id})`)
-  await addPath(tx, tx.familyId, upload.id, upload)
+      ${sql.json(arrival.embedded)}, ${upload.lastModified}, ${upload.audience}, ${upload.collections}, ${upload.memberId})
+    ), content as (
+      insert into ingest.contents (family_id, sha256, media_id) values (${tx.familyId}, ${composed.sha256}, ${upload.id})
+    )
+    ${insertPath(tx.familyId, upload.id, upload)}`)
   await publish(tx, MediaAccepted, { mediaId: upload.id, version: 1 })
 }
 
@@ -318,7 +323,7 @@ async function attachSidecar(
     where family_id = ${tx.familyId} and scope = ${upload.scope} and folder = ${folder} and (name = ${target} or stem = ${target})
     order by media_id`)
   for (const { mediaId } of beside) {
-    const item = await findItem(tx, mediaId, true)
+    const item = await lockItem(tx, mediaId)
     if (!item || item.state !== 'ready') continue
     const described = await describeItem(
       item.embedded,
@@ -422,6 +427,6 @@ async function join(
   await tx.changed(sql`
     insert into ingest.contents (family_id, sha256, media_id) values (${tx.familyId}, ${composed.sha256}, ${partner.id})
     on conflict do nothing`)
-  await addPath(tx, tx.familyId, partner.id, upload)
+  await addPath(tx, partner.id, upload)
   await publish(tx, MediaAccepted, { mediaId: partner.id, version })
 }

@@ -1,4 +1,4 @@
-import { sql, type FamilyTx } from '@keepsake/db'
+import { sql, type FamilyTx, type Sql } from '@keepsake/db'
 import type { Media } from '@keepsake/proto/ingest/v1'
 import type { Described, DescribedPlace, Embedded } from './describe.js'
 import type { MetadataFacts } from './facts.js'
@@ -77,10 +77,13 @@ export interface Rendered {
   motion?: number[]
 }
 
-/** One item, locked where asked; undefined when there is none (erased). */
-export const findItem = (tx: FamilyTx, id: string, lock = false): Promise<ItemRow | undefined> =>
-  tx.maybe<ItemRow>(sql`
-    select * from ingest.media where family_id = ${tx.familyId} and id = ${id} ${lock ? sql`for update` : sql.empty}`)
+/** The statement that reads one item. */
+export const itemOf = (familyId: string, id: string): Sql =>
+  sql`select * from ingest.media where family_id = ${familyId} and id = ${id}`
+
+/** One item, which nobody else changes until the transaction ends; undefined when there is none (erased). */
+export const lockItem = (tx: FamilyTx, id: string): Promise<ItemRow | undefined> =>
+  tx.maybe<ItemRow>(sql`${itemOf(tx.familyId, id)} for update`)
 
 /** What stands beside an item's files, oldest first. */
 export async function sidecarsOf(tx: FamilyTx, mediaId: string): Promise<MetadataFacts[]> {
@@ -93,12 +96,13 @@ export async function sidecarsOf(tx: FamilyTx, mediaId: string): Promise<Metadat
   return rows.map(row => row.facts)
 }
 
-/** Stores what was decided of an item. */
-export async function saveDescription(tx: FamilyTx, id: string, described: Described): Promise<void> {
+/** Stores what was decided of an item, and in the same write what `also` sets (columns with their values). */
+export async function saveDescription(tx: FamilyTx, id: string, described: Described, also?: Sql): Promise<void> {
   const { taken, dated, ...shown } = described
   const { at, ...rest } = taken
   await tx.changed(sql`
     update ingest.media set taken_at = ${at}, dated = ${dated}, taken = ${sql.json(rest)}, described = ${sql.json(shown)}, changed_at = now()
+      ${also ? sql`, ${also}` : sql.empty}
     where family_id = ${tx.familyId} and id = ${id}`)
 }
 

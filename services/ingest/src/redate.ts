@@ -2,7 +2,7 @@ import { sql } from '@keepsake/db'
 import { MediaIngested, publish } from '@keepsake/events'
 import type { Deps } from './deps.js'
 import { describeItem } from './describe.js'
-import { findItem, saveDescription, sidecarsOf } from './item.js'
+import { lockItem, saveDescription, sidecarsOf } from './item.js'
 
 const BATCH = 100
 
@@ -22,7 +22,7 @@ export async function redate(deps: Deps, familyId: string, signal: AbortSignal):
         where family_id = ${familyId} and state = 'ready' and taken->>'offsetSource' = 'family' and id > ${after}
         order by id limit ${BATCH}`)
       for (const { id } of items) {
-        const item = await findItem(tx, id, true)
+        const item = await lockItem(tx, id)
         if (item?.state !== 'ready') continue
         const origin = { fileName: item.fileName, lastModifiedMs: item.lastModified?.getTime() }
         const uploadedMs = item.uploadedAt.getTime()

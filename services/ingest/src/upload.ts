@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { sql, type FamilyTx, type Tx } from '@keepsake/db'
+import { sql, type FamilyTx, type Sql } from '@keepsake/db'
 import { isGone } from '@keepsake/events'
 import type { CreateUploadRequest, Upload } from '@keepsake/proto/ingest/v1'
 import { familyOf, requireMember, type Call } from '@keepsake/rpc'
@@ -82,13 +82,13 @@ export async function createUpload(deps: Deps, request: CreateUploadRequest, cal
 
 /** An upload of the calling member. */
 export async function getUpload(deps: Deps, id: string, call: Call): Promise<Upload> {
-  return toUpload(await deps.db.family(call, tx => ownUpload(deps, tx, id, call, false)))
+  return toUpload(await findUpload(deps, id, call))
 }
 
 /** Takes the lease for one writer at the place where the upload goes on. */
 export async function beginPart(deps: Deps, id: string, offset: number, call: Call) {
   return deps.db.family(call, async tx => {
-    const row = await ownUpload(deps, tx, id, call, true)
+    const row = await lockUpload(deps, tx, id, call)
     requireOpen(row)
     if (row.lease !== null && (row.leaseUntil?.getTime() ?? 0) > deps.now()) throw refuse('UPLOAD_BUSY')
     if (offset !== row.position) throw refuse('UPLOAD_OFFSET_MISMATCH', { offset: String(row.position) })
@@ -115,18 +115,19 @@ export async function commitPart(
   call: Call,
 ): Promise<Upload> {
   return deps.db.family(call, async tx => {
-    const row = await ownUpload(deps, tx, id, call, true)
+    const row = await lockUpload(deps, tx, id, call)
     if (row.lease !== lease && row.lastLease === lease) return toUpload(row) // recorded already; the answer was lost
     requireOpen(row)
     if (row.lease !== lease) throw refuse('UPLOAD_LEASE_LOST', { offset: String(row.position) })
     if (!Number.isSafeInteger(size) || size < 0 || row.position + size > row.size) throw refuse('PART_TOO_LARGE')
-    if (size > 0) {
-      await tx.changed(sql`
+    const key = `${uploadPrefix(tx.familyId, id)}${row.position}-${lease}`
+    const part = sql`
+      with part as (
         insert into ingest.upload_parts (family_id, upload_id, position, size, key)
-        values (${tx.familyId}, ${id}, ${row.position}, ${size}, ${`${uploadPrefix(tx.familyId, id)}${row.position}-${lease}`})`)
-    }
+        values (${tx.familyId}, ${id}, ${row.position}, ${size}, ${key}))`
     return toUpload(
       await tx.one<UploadRow>(sql`
+        ${size > 0 ? part : sql.empty}
         update ingest.uploads set position = position + ${size}, lease = null, lease_until = null, last_lease = ${lease},
           sha256 = ${size === 0 ? sql`sha256` : /^[0-9a-f]{64}$/.test(sha256) ? sha256 : null},
           expires_at = ${new Date(deps.now() + deps.knobs.uploadMs)}
@@ -139,7 +140,7 @@ export async function commitPart(
 export async function terminateUpload(deps: Deps, id: string, call: Call): Promise<void> {
   const familyId = familyOf(call)
   await deps.db.family(call, async tx => {
-    const row = await ownUpload(deps, tx, id, call, true)
+    const row = await lockUpload(deps, tx, id, call)
     if (row.state === 'finished') throw refuse('UPLOAD_FINISHED')
     await tx.changed(sql`
       update ingest.uploads set state = 'terminated', lease = null, swept = false where family_id = ${familyId} and id = ${id}`)
@@ -150,18 +151,22 @@ export async function terminateUpload(deps: Deps, id: string, call: Call): Promi
   )
 }
 
-/** The caller's own upload, locked where asked; what belongs to another member does not exist for him. */
-export async function ownUpload(
-  deps: Deps,
-  tx: Tx & { familyId: string },
-  id: string,
-  call: Call,
-  lock: boolean,
-): Promise<UploadRow> {
-  const row = isUuid(id)
-    ? await tx.maybe<UploadRow>(sql`
-        select * from ingest.uploads where family_id = ${tx.familyId} and id = ${id} ${lock ? sql`for update` : sql.empty}`)
-    : undefined
+const uploadOf = (familyId: string, id: string) =>
+  sql`select * from ingest.uploads where family_id = ${familyId} and id = ${id}`
+
+/** The caller's own upload as it is now; what belongs to another member does not exist for him. */
+export async function findUpload(deps: Deps, id: string, call: Call): Promise<UploadRow> {
+  const [row] = isUuid(id) ? await deps.db.familyRows<UploadRow>(call, familyId => uploadOf(familyId, id)) : []
+  return ownUpload(deps, row, call)
+}
+
+/** The caller's own upload, which nobody else changes until the transaction ends. */
+export async function lockUpload(deps: Deps, tx: FamilyTx, id: string, call: Call): Promise<UploadRow> {
+  const row = isUuid(id) ? await tx.maybe<UploadRow>(sql`${uploadOf(tx.familyId, id)} for update`) : undefined
+  return ownUpload(deps, row, call)
+}
+
+function ownUpload(deps: Deps, row: UploadRow | undefined, call: Call): UploadRow {
   if (!row || (call.caller.kind === 'member' && row.memberId !== call.caller.memberId)) throw refuse('UPLOAD_NOT_FOUND')
   if (row.state === 'open' && row.expiresAt.getTime() <= deps.now()) throw refuse('UPLOAD_EXPIRED')
   return row
@@ -181,21 +186,24 @@ export async function addPathOfOwn(
   item: { mediaId: string; uploadedBy: string },
   at: Pick<UploadRow, 'memberId' | 'scope' | 'folder' | 'fileName'>,
 ): Promise<void> {
-  if (item.uploadedBy === at.memberId) await addPath(tx, tx.familyId, item.mediaId, at)
+  if (item.uploadedBy === at.memberId) await addPath(tx, item.mediaId, at)
 }
 
 /** Remembers where a file of an item lay. */
-export async function addPath(
-  tx: Tx,
-  familyId: string,
-  mediaId: string,
-  at: { scope: string; folder: string | null; fileName: string },
-): Promise<void> {
+export async function addPath(tx: FamilyTx, mediaId: string, at: PlaceOfFile): Promise<void> {
+  await tx.changed(insertPath(tx.familyId, mediaId, at))
+}
+
+/** Where a file lay, as its upload says. */
+export type PlaceOfFile = Pick<UploadRow, 'scope' | 'folder' | 'fileName'>
+
+/** The statement of `addPath`. */
+export function insertPath(familyId: string, mediaId: string, at: PlaceOfFile): Sql {
   const name = at.fileName.normalize('NFC').toLowerCase()
-  await tx.changed(sql`
+  return sql`
     insert into ingest.paths (family_id, media_id, scope, folder, name, stem, live_stem)
     values (${familyId}, ${mediaId}, ${at.scope}, ${at.folder ?? ''}, ${name}, ${stemOf(name)}, ${liveStem(name)})
-    on conflict do nothing`)
+    on conflict do nothing`
 }
 
 /** The upload as callers see it. */

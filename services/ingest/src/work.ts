@@ -22,7 +22,7 @@ import { mediaPrefix, type Deps } from './deps.js'
 import { describeItem, type Embedded, type VideoFacts } from './describe.js'
 import { itemFailures } from './errors.js'
 import { defined, validPosition } from './facts.js'
-import { findItem, saveDescription, sidecarsOf, type ItemRow, type Kind, type Rendered } from './item.js'
+import { itemOf, lockItem, saveDescription, sidecarsOf, type ItemRow, type Kind, type Rendered } from './item.js'
 import { mundaneMark } from './marks.js'
 import { turnSeconds, workSeconds } from './metrics.js'
 import { qualityMarks } from './quality.js'
@@ -67,7 +67,7 @@ export async function workOn(
   context: EventContext,
 ): Promise<Effect | undefined> {
   const { familyId, signal } = context
-  const item = await deps.db.family(familyId, tx => findItem(tx, event.mediaId))
+  const [item] = await deps.db.familyRows<ItemRow>(familyId, () => itemOf(familyId, event.mediaId))
   if (!item || item.version !== event.version || item.state !== 'pending') return undefined
   const turn = item.kind === 'photo' ? turns.stills : turns.videos
   const cameMs = performance.now()
@@ -99,13 +99,13 @@ export async function turnItem(
   context: EventContext,
 ): Promise<Effect | undefined> {
   const { familyId, signal } = context
-  const item = await deps.db.family(familyId, tx => findItem(tx, mediaId))
+  const [item] = await deps.db.familyRows<ItemRow>(familyId, () => itemOf(familyId, mediaId))
   if (!item || item.state !== 'ready' || item.rotation === rotation) return undefined
   const turn = item.kind === 'photo' ? turns.stills : turns.videos
   const result = await turn.run(familyId, { signal }, () => decode(deps, familyId, item, rotation, signal))
   const settings = await deps.settings(familyId)
   return async tx => {
-    const now = await findItem(tx, mediaId, true)
+    const now = await lockItem(tx, mediaId)
     if (!now || now.version !== item.version) throw new Error('the item changed while it was turned: again')
     await tx.changed(sql`
       update ingest.media set rotation = ${rotation} where family_id = ${tx.familyId} and id = ${mediaId}`)
@@ -120,7 +120,7 @@ async function makeReady(
   result: Worked,
   settings: { timeZone: string; locale: string },
 ): Promise<void> {
-  const now = await findItem(tx, item.id, true)
+  const now = await lockItem(tx, item.id)
   if (!now || (await isGone(tx, 'ingest', 'media', item.id))) {
     await deps.objects.removePrefix(mediaPrefix(tx.familyId, item.id)) // erased meanwhile: what was just written goes too
     return
@@ -128,13 +128,12 @@ async function makeReady(
   if (now.version !== item.version) return
   const { keys } = result
   const version = now.version + 1 // every state has its own version: whoever has seen the pending item takes this one
-  await tx.changed(sql`
-    update ingest.media set state = 'ready', version = ${version}, failure_code = null, failure_message = null, kind = ${result.kind},
-      content_type = ${result.contentType}, width = ${result.width}, height = ${result.height}, duration = ${result.duration},
-      hash = ${result.hash}, embedded = ${sql.json(result.embedded)}, rendered = ${sql.json(result.rendered)},
-      burst_id = ${result.embedded.facts.burstId}, thumbnail_key = ${keys.thumbnail}, preview_key = ${keys.preview},
-      poster_key = ${keys.poster}, playback_key = ${keys.playback}, clip_key = coalesce(clip_key, ${keys.clip}), changed_at = now()
-    where family_id = ${tx.familyId} and id = ${item.id}`)
+  const ready = sql`
+    state = 'ready', version = ${version}, failure_code = null, failure_message = null, kind = ${result.kind},
+    content_type = ${result.contentType}, width = ${result.width}, height = ${result.height}, duration = ${result.duration},
+    hash = ${result.hash}, embedded = ${sql.json(result.embedded)}, rendered = ${sql.json(result.rendered)},
+    burst_id = ${result.embedded.facts.burstId}, thumbnail_key = ${keys.thumbnail}, preview_key = ${keys.preview},
+    poster_key = ${keys.poster}, playback_key = ${keys.playback}, clip_key = coalesce(clip_key, ${keys.clip})`
   // Sidecars are read here, after the item's lock: one that came meanwhile is in, one that comes later finds the item ready.
   const origin = { fileName: now.fileName, lastModifiedMs: now.lastModified?.getTime() }
   const sidecars = await sidecarsOf(tx, item.id)
@@ -142,12 +141,13 @@ async function makeReady(
     tx,
     item.id,
     await describeItem(result.embedded, sidecars, origin, settings, deps.places, now.uploadedAt.getTime()),
+    ready,
   )
   await publish(tx, MediaIngested, { mediaId: item.id, version, kind: result.kind })
 }
 
 async function makeFailed(tx: FamilyTx, item: ItemRow, failure: { code: string; message: string }): Promise<void> {
-  const now = await findItem(tx, item.id, true)
+  const now = await lockItem(tx, item.id)
   if (!now || now.version !== item.version) return
   const version = now.version + 1
   await tx.changed(sql`
