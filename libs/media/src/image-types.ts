@@ -1,3 +1,5 @@
+import type { LiveMarkers } from './live-photo.js'
+
 /** Interleaved 8-bit sRGB, three bytes a pixel, rows without padding: `data.length === width * height * 3`. */
 export interface RgbImage {
   data: Uint8Array
@@ -74,6 +76,8 @@ export interface RenderedImage {
   hasAlpha: boolean
   /** The file has flaws that decoders step over (a bad marker, a wrong checksum); it is shown all the same. */
   flawed: boolean
+  /** Of a JPEG or HEIC file: what it says about moving pictures that belong to it. */
+  live?: LiveMarkers
 }
 
 /** What a header tells, without decoding pixels. */

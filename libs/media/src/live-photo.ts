@@ -28,8 +28,8 @@ export async function liveMarkers(file: string): Promise<LiveMarkers> {
   const handle = await open(file, 'r')
   try {
     const { size } = await handle.stat()
-    const bytes = Buffer.alloc(Math.min(size, searched))
-    await handle.read(bytes, 0, bytes.length, 0)
+    const { buffer, bytesRead } = await handle.read(Buffer.allocUnsafe(Math.min(size, searched)), { position: 0 })
+    const bytes = buffer.subarray(0, bytesRead)
     const contentIdentifier = appleContentIdentifier(bytes)
     const motionPhoto = await findMotionPhoto(handle, bytes, size)
     return {

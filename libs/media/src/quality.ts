@@ -12,9 +12,7 @@ export function measureQuality(image: RgbImage): QualityFigures {
   // Row by row, with the luma of three rows at hand: all that is read stays in the cache, which halves the time.
   let [above, here, below] = [new Float32Array(width), new Float32Array(width), new Float32Array(width)]
   for (let y = 0; y < height; y++) {
-    lumaOf(image, y, below)
-    tone.add(below)
-    colour.add(image, y)
+    readRow(image, y, below, tone, colour)
     if (y >= 2) sharpness.add(y - 1, above, here, below)
     ;[above, here, below] = [here, below, above]
   }
@@ -22,11 +20,49 @@ export function measureQuality(image: RgbImage): QualityFigures {
   return { ...sharpness.figures(), ...tone.figures(pixels), ...colour.figures(pixels) }
 }
 
-/** BT.601 luma of the pixels of row `y`, 0..255, into `luma`. */
-function lumaOf({ data }: RgbImage, y: number, luma: Float32Array): void {
-  for (let x = 0, p = y * luma.length * 3; x < luma.length; x++, p += 3) {
-    luma[x] = 0.299 * data[p]! + 0.587 * data[p + 1]! + 0.114 * data[p + 2]!
+/** Reads the pixels of row `y` once: their BT.601 luma, 0..255, into `luma`, and what tone and colour count. */
+function readRow({ data, width }: RgbImage, y: number, luma: Float32Array, tone: Tone, colour: Colour): void {
+  let { sum, squares, dark, bright } = tone
+  // Whole numbers, added up row by row, stay out of floating point.
+  let rg = 0
+  let rgSquares = 0
+  let yb = 0 // doubled
+  let ybSquares = 0 // times four
+  let flat = 0
+  let paper = 0
+  let left = -1 // the colour of the pixel before in this row
+  for (let x = 0, p = y * width * 3; x < width; x++, p += 3) {
+    const r = data[p]!
+    const g = data[p + 1]!
+    const b = data[p + 2]!
+    const value = Math.fround(0.299 * r + 0.587 * g + 0.114 * b)
+    luma[x] = value
+    sum += value
+    squares += value * value
+    if (value <= 4) dark++
+    if (value >= 251) bright++
+    const redGreen = r - g
+    const yellowBlue = r + g - 2 * b
+    rg += redGreen
+    rgSquares += redGreen * redGreen
+    yb += yellowBlue
+    ybSquares += yellowBlue * yellowBlue
+    const colourOf = (r << 16) | (g << 8) | b
+    if (colourOf === left) flat++
+    left = colourOf
+    if (r >= 190 && g >= 190 && b >= 190 && Math.abs(redGreen) <= 24 && Math.abs(r - b) <= 24 && Math.abs(g - b) <= 24)
+      paper++
   }
+  tone.sum = sum
+  tone.squares = squares
+  tone.dark = dark
+  tone.bright = bright
+  colour.rgSum += rg
+  colour.rgSquares += rgSquares
+  colour.ybSum += yb / 2
+  colour.ybSquares += ybSquares / 4
+  colour.flat += flat
+  colour.paper += paper
 }
 
 /** Variance of the 4-neighbour Laplacian (Pech-Pacheco et al. 2000), overall and per cell. */
@@ -64,10 +100,15 @@ class Sharpness {
       // A cell's pixels of one row are summed in locals: this loop runs for every pixel of every photo.
       let sum = 0
       let squares = 0
+      let left = here[start - 1]!
+      let middle = here[start]!
       for (let x = start; x < end; x++) {
-        const laplacian = here[x - 1]! + here[x + 1]! + above[x]! + below[x]! - 4 * here[x]!
+        const right = here[x + 1]!
+        const laplacian = left + right + above[x]! + below[x]! - 4 * middle
         sum += laplacian
         squares += laplacian * laplacian
+        left = middle
+        middle = right
       }
       const at = row + column
       this.count[at]! += Math.max(0, end - start)
@@ -92,23 +133,10 @@ class Sharpness {
 }
 
 class Tone {
-  private sum = 0
-  private squares = 0
-  private dark = 0
-  private bright = 0
-
-  /** Takes a row's luma. */
-  add(luma: Float32Array): void {
-    let { sum, squares, dark, bright } = this
-    for (let x = 0; x < luma.length; x++) {
-      const value = luma[x]! // an iterator takes eight times as long here
-      sum += value
-      squares += value * value
-      if (value <= 4) dark++
-      if (value >= 251) bright++
-    }
-    Object.assign(this, { sum, squares, dark, bright })
-  }
+  sum = 0
+  squares = 0
+  dark = 0
+  bright = 0
 
   figures(pixels: number): Pick<QualityFigures, 'brightness' | 'contrast' | 'clippedDark' | 'clippedBright'> {
     const mean = this.sum / pixels
@@ -123,54 +151,12 @@ class Tone {
 
 /** Colourfulness: Hasler and Süsstrunk 2003, "Measuring colourfulness in natural images", M3. */
 class Colour {
-  private rgSum = 0
-  private rgSquares = 0
-  private ybSum = 0
-  private ybSquares = 0
-  private flat = 0
-  private paper = 0
-
-  /** Takes row `y`. */
-  add({ data, width }: RgbImage, y: number): void {
-    // Whole numbers, added up row by row, stay out of floating point.
-    let rg = 0
-    let rgSquares = 0
-    let yb = 0 // doubled
-    let ybSquares = 0 // times four
-    let flat = 0
-    let paper = 0
-    let left = -1 // the colour of the pixel before in this row
-    const end = (y + 1) * width * 3
-    for (let p = y * width * 3; p < end; p += 3) {
-      const r = data[p]!
-      const g = data[p + 1]!
-      const b = data[p + 2]!
-      const redGreen = r - g
-      const yellowBlue = r + g - 2 * b
-      rg += redGreen
-      rgSquares += redGreen * redGreen
-      yb += yellowBlue
-      ybSquares += yellowBlue * yellowBlue
-      const colour = (r << 16) | (g << 8) | b
-      if (colour === left) flat++
-      left = colour
-      if (
-        r >= 190 &&
-        g >= 190 &&
-        b >= 190 &&
-        Math.abs(redGreen) <= 24 &&
-        Math.abs(r - b) <= 24 &&
-        Math.abs(g - b) <= 24
-      )
-        paper++
-    }
-    this.rgSum += rg
-    this.rgSquares += rgSquares
-    this.ybSum += yb / 2
-    this.ybSquares += ybSquares / 4
-    this.flat += flat
-    this.paper += paper
-  }
+  rgSum = 0
+  rgSquares = 0
+  ybSum = 0
+  ybSquares = 0
+  flat = 0
+  paper = 0
 
   figures(pixels: number): Pick<QualityFigures, 'colourfulness' | 'flatShare' | 'paperShare'> {
     const { rgSum, rgSquares, ybSum, ybSquares } = this

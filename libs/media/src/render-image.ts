@@ -1,5 +1,5 @@
 import { encode as encodeBlurhash } from 'blurhash'
-import sharp from 'sharp'
+import sharp, { type Sharp } from 'sharp'
 import { decodeImage, openImage, raw, turn, type OpenImage } from './image-input.js'
 import type {
   DecodedImage,
@@ -9,6 +9,7 @@ import type {
   Rendition,
   RgbImage,
 } from './image-types.js'
+import { liveMarkers, type LiveMarkers } from './live-photo.js'
 import { dHash, dHashSize, pHash, pHashSide } from './perceptual-hash.js'
 import { measureQuality } from './quality.js'
 
@@ -27,12 +28,13 @@ const webp = { preview: { quality: 80, effort: 2 }, thumbnail: { quality: 75, ef
 /** One decode at preview size; everything else is made from those pixels. */
 export async function renderImage(job: RenderImageJob, maxPixels: number): Promise<RenderedImage> {
   const rotation = job.rotation ?? 0
-  const { opened, picture, flawed } = await source(job, maxPixels)
+  const { opened, picture, flawed, live } = await source(job, maxPixels)
   const upright = await turn(picture, rotation)
   const swapped = rotation === 90 || rotation === 270
   // One after the other: there is a child for each picture that is worked on, and two steps at once take the cores from the next one's.
   const preview = await rendition(upright, webp.preview)
   const small = await thumbnailPixels(upright)
+  const grey = await greyOf(small)
   const measured = await fitted(upright, measuredSide)
   return {
     ...(opened.format ? { format: opened.format } : {}),
@@ -41,12 +43,13 @@ export async function renderImage(job: RenderImageJob, maxPixels: number): Promi
     thumbnail: await rendition(small, webp.thumbnail),
     preview,
     blurhash: await blurhash(small),
-    dHash: dHash(await grey(small, dHashSize.width, dHashSize.height)),
-    pHash: pHash(await grey(small, pHashSide, pHashSide)),
+    dHash: dHash(await stretched(grey, dHashSize.width, dHashSize.height)),
+    pHash: pHash(await stretched(grey, pHashSide, pHashSide)),
     quality: measureQuality(measured),
     pages: opened.pages,
     hasAlpha: opened.hasAlpha,
     flawed,
+    ...(live === undefined ? {} : { live }),
   }
 }
 
@@ -71,7 +74,7 @@ type Opened = Pick<OpenImage, 'width' | 'height' | 'pages' | 'hasAlpha'> & Parti
 async function source(
   job: RenderImageJob,
   maxPixels: number,
-): Promise<{ opened: Opened; picture: RgbImage; flawed: boolean }> {
+): Promise<{ opened: Opened; picture: RgbImage; flawed: boolean; live?: LiveMarkers }> {
   if (typeof job.source !== 'string') {
     const { width, height } = job.source
     const picture = await fitted(job.source, previewSide)
@@ -79,7 +82,8 @@ async function source(
   }
   const opened = await openImage(job.source, maxPixels)
   const { flawed, ...picture } = await decodeImage(job.source, opened, previewSide, maxPixels)
-  return { opened, picture, flawed }
+  const live = opened.format === 'jpeg' || opened.format === 'heic' ? { live: await liveMarkers(job.source) } : {}
+  return { opened, picture, flawed, ...live }
 }
 
 async function rendition(image: RgbImage, options: { quality: number; effort: number }): Promise<Rendition> {
@@ -103,21 +107,40 @@ async function fitted(image: RgbImage, longSide: number): Promise<RgbImage> {
   return { data, width: info.width, height: info.height }
 }
 
-async function grey(image: RgbImage, width: number, height: number): Promise<Uint8Array> {
-  const pipeline = raw(image).resize({ width, height, fit: 'fill', kernel: 'linear' })
-  const { data, info } = await pipeline.greyscale().raw().toBuffer({ resolveWithObject: true })
-  if (info.channels === 1) return data
-  return Uint8Array.from({ length: width * height }, (_, i) => data[i * info.channels] ?? 0)
+/** One byte a pixel. Made once: turning a picture grey takes longer than shrinking it. */
+type Grey = Pick<RgbImage, 'data' | 'width' | 'height'>
+
+async function greyOf(image: RgbImage): Promise<Grey> {
+  const { data, info } = await oneChannel(raw(image).greyscale())
+  return { data, width: info.width, height: info.height }
 }
+
+async function stretched({ data, ...size }: Grey, width: number, height: number): Promise<Uint8Array> {
+  const pipeline = sharp(data, { raw: { ...size, channels: 1 } }).resize({
+    width,
+    height,
+    fit: 'fill',
+    kernel: 'linear',
+  })
+  return (await oneChannel(pipeline)).data
+}
+
+const oneChannel = (pipeline: Sharp) => pipeline.toColourspace('b-w').raw().toBuffer({ resolveWithObject: true })
 
 async function blurhash(image: RgbImage): Promise<string> {
   const tall = image.height > image.width
   const { data, info } = await raw(image)
     .resize({ width: 32, height: 32, fit: 'inside' })
-    .ensureAlpha()
     .raw()
     .toBuffer({ resolveWithObject: true })
-  return encodeBlurhash(new Uint8ClampedArray(data), info.width, info.height, tall ? 3 : 4, tall ? 4 : 3)
+  return encodeBlurhash(opaque(data), info.width, info.height, tall ? 3 : 4, tall ? 4 : 3)
+}
+
+/** Four bytes a pixel, as blurhash takes them. */
+function opaque(rgb: Uint8Array): Uint8ClampedArray<ArrayBuffer> {
+  const rgba = new Uint8ClampedArray((rgb.length / 3) * 4).fill(255)
+  for (let from = 0, to = 0; from < rgb.length; from += 3, to += 4) rgba.set(rgb.subarray(from, from + 3), to)
+  return rgba
 }
 
 /** Settings of a child that decodes: one thread a job, nothing kept between jobs. */

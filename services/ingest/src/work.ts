@@ -239,9 +239,7 @@ async function decodeStill(
   if (item.clipKey !== null && item.clipUploaded) {
     return deps.objects.withFile(item.clipKey, clip => withClip(work, still, clip), { signal }).catch(keepStill(still))
   }
-  if (!['jpeg', 'heic'].includes(sniffed.format)) return still
-  const { motionPhoto } = await deps.media.liveMarkers(path, { signal })
-  return motionPhoto
+  return image.live?.motionPhoto
     ? inScratch(dir => withMotion(work, still, path, join(dir, 'clip'))).catch(keepStill(still))
     : still
 }
