@@ -142,7 +142,9 @@ export class FilesystemObjectStore implements ObjectStore {
       if (isMissing(error) || isCode(error, 'EISDIR', 'EPERM')) return false
       throw writeFailure(error)
     }
-    await rm(join(this.types, key), { force: true })
+    await unlink(join(this.types, key)).catch((error: unknown) => {
+      if (!isMissing(error)) throw writeFailure(error)
+    })
     await prune(this.objects, dirname(this.path(key)))
     await prune(this.types, dirname(join(this.types, key)))
     return true
@@ -202,11 +204,10 @@ export class FilesystemObjectStore implements ObjectStore {
   ): Promise<StoredObject> {
     const temporary = join(this.temporary, randomUUID())
     try {
-      await mkdir(this.temporary, { recursive: true })
       await this.sweep()
       const stored = await writeFlushed(temporary, body, options)
       await this.place(temporary, this.path(key), options.ifAbsent === true)
-      await this.writeType(key, options.contentType)
+      if (options.partOf === undefined) await this.writeType(key, options.contentType) // nobody reads a part
       return stored
     } catch (error) {
       await rm(temporary, { force: true }).catch(() => undefined)
@@ -219,21 +220,26 @@ export class FilesystemObjectStore implements ObjectStore {
    * filesystem has one name a file.
    */
   private async adopt(file: string, key: string, options: ComposeOptions): Promise<boolean> {
-    const temporary = join(this.temporary, randomUUID())
+    options.signal?.throwIfAborted()
     try {
-      options.signal?.throwIfAborted()
-      await mkdir(this.temporary, { recursive: true })
-      const linked = await link(file, temporary).then(
-        () => true,
-        (error: unknown) =>
-          isCode(error, 'EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'EMLINK') ? false : Promise.reject(error as Error),
+      await this.name(this.path(key), to =>
+        link(file, to).catch((error: unknown) =>
+          isCode(error, 'EEXIST') ? this.replaceByLink(file, to) : Promise.reject(error as Error),
+        ),
       )
-      if (!linked) return false
-      await this.place(temporary, this.path(key), false)
       await this.writeType(key, options.contentType)
       return true
     } catch (error) {
+      if (isCode(error, 'EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'EMLINK')) return false
       throw writeFailure(error)
+    }
+  }
+
+  private async replaceByLink(file: string, to: string): Promise<void> {
+    const temporary = join(this.temporary, randomUUID())
+    try {
+      await inFolder(temporary, () => link(file, temporary))
+      await rename(temporary, to)
     } finally {
       // Renaming one name of a file onto another of the same file leaves both (POSIX rename).
       await rm(temporary, { force: true }).catch(() => undefined)
@@ -243,18 +249,23 @@ export class FilesystemObjectStore implements ObjectStore {
   private async writeType(key: string, contentType: string): Promise<void> {
     const path = join(this.types, key)
     const temporary = join(this.temporary, randomUUID())
-    await writeAll(temporary, contentType)
+    await inFolder(temporary, () => writeAll(temporary, contentType))
     await intoFolder(path, () => rename(temporary, path))
   }
 
   private async place(from: string, to: string, ifAbsent: boolean): Promise<void> {
-    const made = await intoFolder(to, async () => {
+    await this.name(to, async () => {
       if (!ifAbsent) return rename(from, to)
       await link(from, to).catch((error: unknown) => {
         throw isCode(error, 'EEXIST') ? mediaError('OBJECT_EXISTS') : error
       })
       await unlink(from)
     })
+  }
+
+  /** Has `act` give a file the name `to`, and the name on the disk when it returns. */
+  private async name(to: string, act: (to: string) => Promise<void>): Promise<void> {
+    const made = await intoFolder(to, () => act(to))
     // The name is only as durable as the folder that holds it, and that folder's name as durable as its own.
     for (let folder = dirname(to); ; folder = dirname(folder)) {
       await flushFolder(folder)
@@ -266,7 +277,11 @@ export class FilesystemObjectStore implements ObjectStore {
   private async sweep(): Promise<void> {
     if (this.swept) return
     this.swept = true
-    for (const name of await readdir(this.temporary)) {
+    const names = await readdir(this.temporary).catch((error: unknown) => {
+      if (isMissing(error)) return []
+      throw error
+    })
+    for (const name of names) {
       const path = join(this.temporary, name)
       const found = await lstat(path).catch(() => undefined)
       if (found && Date.now() - found.mtimeMs > staleMs) await rm(path, { force: true }).catch(() => undefined)
@@ -282,7 +297,7 @@ async function writeFlushed(
 ): Promise<StoredObject> {
   const hash = createHash('sha256')
   let size = 0
-  const file = await open(path, 'wx', 0o640)
+  const file = await inFolder(path, () => open(path, 'wx', 0o640))
   try {
     for await (const chunk of body) {
       options.signal?.throwIfAborted()
@@ -313,6 +328,17 @@ async function writeAll(path: string, text: string): Promise<void> {
     await file.write(text)
   } finally {
     await file.close()
+  }
+}
+
+/** Runs `act`, which makes something in the folder of `path`: nearly always it is there. */
+async function inFolder<T>(path: string, act: () => Promise<T>): Promise<T> {
+  try {
+    return await act()
+  } catch (error) {
+    if (!isCode(error, 'ENOENT')) throw error
+    await mkdir(dirname(path), { recursive: true })
+    return act()
   }
 }
 

@@ -30,7 +30,7 @@ export function objectSource(
         const chunks: Buffer[] = []
         for await (const chunk of objects.get(key, { range, ...(signal && { signal }) })) chunks.push(chunk as Buffer)
         start = at
-        block = Buffer.concat(chunks)
+        block = chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks)
       }
       return block.subarray(at - start, end - start)
     },

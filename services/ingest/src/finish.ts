@@ -9,7 +9,7 @@ import { mediaPrefix, originalKey, uploadPrefix, type Deps, type FamilySettings 
 import { describeItem, takenAt, type Embedded } from './describe.js'
 import { refuse } from './errors.js'
 import type { MetadataFacts } from './facts.js'
-import { imageMetadataOf } from './image-metadata.js'
+import { HEAD_BYTES, imageMetadataOf } from './image-metadata.js'
 import { lockItem, saveDescription, sidecarsOf, type ItemRow, type Kind } from './item.js'
 import { isDated } from './capture-time.js'
 import { isLivePair, liveStem, type Clip, type Half } from './live-photo.js'
@@ -223,7 +223,9 @@ async function startAgain(deps: Deps, familyId: string, { id, position }: Upload
  */
 async function look(source: ByteSource, fileName: string): Promise<Arrival> {
   const { size } = source
-  const sniffed: Sniffed = size === 0 ? { kind: 'empty' } : sniff(await source.read(0, sniffBytes))
+  // The head of a picture at once: what is read next lies within it.
+  const head = await source.read(0, Math.max(HEAD_BYTES, sniffBytes))
+  const sniffed: Sniffed = size === 0 ? { kind: 'empty' } : sniff(head.subarray(0, sniffBytes))
   if (mayBeSidecar(fileName) && sniffed.kind !== 'image' && sniffed.kind !== 'video') {
     return {
       is: 'sidecar',

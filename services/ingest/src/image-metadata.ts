@@ -26,7 +26,7 @@ export async function readImageMetadataFile(path: string): Promise<MetadataFacts
 }
 
 /** How much of a file is asked for first, bytes: in nearly every JPEG all that comes before the picture. */
-const HEAD_BYTES = 128 * 1024
+export const HEAD_BYTES = 128 * 1024
 
 /**
  * Reads the metadata of an image (JPEG, PNG, WebP, HEIC, AVIF, JXL, TIFF, GIF), at most its first 48 MiB. `read` gives so many bytes from the
