@@ -185,6 +185,28 @@ describe('transactions', () => {
     await narrow.close()
   })
 
+  test('one family that waits for its lock leaves connections to the others', async () => {
+    const small = new Db(database.url('one'), { max: 4 })
+    const lock = sql`select pg_advisory_xact_lock(4711)`
+    let release: () => void = () => undefined
+    const held = new Promise<void>(resolve => (release = resolve))
+    let locked = false
+    const crowd = [0, 1, 2, 3, 4, 5].map(() =>
+      small.family(hana, async tx => {
+        await tx.many(lock)
+        locked = true
+        await held
+      }),
+    )
+    await vi.waitUntil(() => locked, { timeout: 20_000 })
+    expect(await small.familyRows(yui, id => sql`select ${id} as family`)).toEqual([{ family: yui }])
+    const late = small.family(hana, tx => tx.many(lock), { signal: AbortSignal.timeout(50) })
+    await expect(late).rejects.toThrow()
+    release()
+    await Promise.all(crowd)
+    await small.close()
+  })
+
   test('a statement alone commits, or changes nothing and leaves the connection usable', async () => {
     const narrow = new Db(database.url('one'), { max: 1 })
     const add = (id: number) => (familyId: string) =>

@@ -10,6 +10,7 @@ import { Loan } from './loan.js'
 import { poolConnections, poolWaiting, poolWaitSeconds, transactionSeconds } from './metrics.js'
 import { rowsOf, rowTypes } from './rows.js'
 import type { Sql } from './sql.js'
+import { Turns, TurnTimeout } from './turns.js'
 
 /** One open transaction. Rows come back with camelCase keys. */
 export interface Tx {
@@ -55,12 +56,16 @@ export interface DbCallOptions {
 
 /** A call without a deadline waits so long for a connection while others use them all, ms. */
 const longestQueueMs = 60_000
+/** The share of the connections that one family does not get, however much of it waits for a lock. */
+const leftToOthers = 1 / 4
 /** For a readiness probe a commit is news for so long, ms. */
 const answerHoldsMs = 2_000
 
 /** A pool of connections of one role. Survives a restart of the server: calls wait for it, within their deadlines. */
 export class Db {
   readonly #pool: pg.Pool
+  /** Before the pool, whose own row knows no families. */
+  readonly #turns: Turns
   readonly #config: pg.ClientConfig
   readonly #statementTimeoutMs: number
   readonly #connectTimeoutMs: number
@@ -83,9 +88,11 @@ export class Db {
       idle_in_transaction_session_timeout: options.idleInTransactionMs ?? 60_000,
       lock_timeout: options.lockTimeoutMs ?? 0,
     }
+    const max = options.max ?? 8
+    this.#turns = new Turns(max, max - Math.floor(max * leftToOthers))
     this.#pool = new pg.Pool({
       ...this.#config,
-      max: options.max ?? 8,
+      max,
       idleTimeoutMillis: 30_000,
       connectionTimeoutMillis: 0,
     })
@@ -95,7 +102,7 @@ export class Db {
         set(this.#pool.totalCount - this.#pool.idleCount, { pool, state: 'busy' })
         set(this.#pool.idleCount, { pool, state: 'idle' })
       }),
-      poolWaiting.observe(set => set(this.#pool.waitingCount, { pool })),
+      poolWaiting.observe(set => set(this.#turns.waiting, { pool })),
     ]
     // A connection may break at any moment of its life, also between two queries; who uses it sees that at the next one.
     this.#pool.on('connect', client => client.on('error', () => undefined))
@@ -201,11 +208,19 @@ export class Db {
     const statementMs = Math.ceil(Math.min(options.statementTimeoutMs ?? this.#statementTimeoutMs, left))
     signal?.throwIfAborted()
     const settings = `select set_config('statement_timeout', '${statementMs}', true), ${scope}`
+    const until = now + Math.min(queueMs, left)
+    // What is set for a transaction says whose it is.
+    const leave = await this.#turns.enter(scope, { signal, until }).catch((error: unknown) => {
+      throw databaseError(error instanceof TurnTimeout ? tooLate() : error, signal)
+    })
     const loan = await Loan.of({
-      connect: () => this.#take(now + Math.min(queueMs, left), signal),
+      connect: () => this.#take(until, signal),
       cancel: client => this.#cancel(client),
       until: now + Math.min(connectTimeoutMs, left),
       signal,
+    }).catch((error: unknown) => {
+      leave()
+      throw error
     })
     const began = performance.now()
     poolWaitSeconds.record((Date.now() - now) / 1000, { pool: this.name })
@@ -222,6 +237,7 @@ export class Db {
       throw databaseError(error, signal)
     } finally {
       await loan.end()
+      leave()
     }
   }
 
@@ -230,7 +246,7 @@ export class Db {
     const taking = this.#pool.connect()
     let giveUp: (error: unknown) => void = () => undefined
     const over = new Promise<never>((_, reject) => (giveUp = reject))
-    const late = () => giveUp(new Error('timeout exceeded when trying to connect'))
+    const late = () => giveUp(tooLate())
     const timer = setTimeout(late, Math.max(0, until - Date.now()))
     const aborted = () => giveUp(signal?.reason)
     signal?.addEventListener('abort', aborted, { once: true })
@@ -263,6 +279,9 @@ export class Db {
     }
   }
 }
+
+/** As pg's pool says it. */
+const tooLate = () => new Error('timeout exceeded when trying to connect')
 
 /** The scope of a family as a setting of its transaction; an id is checked, since it becomes part of a statement. */
 function scopeOf(who: Call | string): { familyId: string; call: Call | undefined; scope: string } {
