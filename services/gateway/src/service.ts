@@ -24,6 +24,9 @@ import { LiveEvents } from './live-events.js'
 import { openApiDocument } from './openapi.js'
 import { registerPublic } from './server.js'
 
+/** At a stop connections are looked through so often for those that have become idle, in milliseconds. */
+const IDLE_LOOK_MS = 50
+
 /** The gateway while it runs. */
 export interface RunningGateway extends RunningService {
   /** Base address of the public API as bound. */
@@ -91,8 +94,12 @@ export async function startGateway(env: Env, options: GatewayOptions = {}): Prom
         await closer().catch((error: unknown) => log.error({ err: error }, 'something did not close cleanly'))
     })())
   const drain = async () => {
-    const late = setTimeout(() => adapter.getHttpServer().closeAllConnections(), config.KEEPSAKE_DRAIN_MS)
+    const server = adapter.getHttpServer()
+    const late = setTimeout(() => server.closeAllConnections(), config.KEEPSAKE_DRAIN_MS)
+    // A connection that waits for its client's next call when its answer is finished is idle from then on.
+    const idle = setInterval(() => server.closeIdleConnections(), IDLE_LOOK_MS)
     await app.close()
+    clearInterval(idle)
     clearTimeout(late)
   }
   closers.push(

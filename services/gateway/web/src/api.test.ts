@@ -1,4 +1,4 @@
-import { beforeEach, expect, test, vi } from 'vitest'
+import { afterAll, beforeEach, expect, test, vi } from 'vitest'
 import { mayReturn, setAccessToken } from './api.ts'
 
 const kept = new Map<string, string>()
@@ -10,6 +10,8 @@ beforeEach(() => {
     setItem: (key: string, value: string) => kept.set(key, value),
   })
 })
+
+afterAll(() => void vi.unstubAllGlobals())
 
 test('a browser that has never been here has no session to take up', () => {
   expect(mayReturn()).toBe(false)
