@@ -12,7 +12,11 @@ const suites = {
   faults: ['**/dist/**/*.faults.test.js'],
   // On real Kafka and MinIO: what needs them, and what a whole Keepsake does on them (deploy/test.mjs names what is left out).
   stack: ['**/dist/**/*.stack.test.js'],
-  'stack-e2e': ['**/dist/**/*.e2e.test.js', 'deploy/e2e/dist/{backup,erasure}.data.test.js'],
+  'stack-e2e': [
+    '**/dist/**/*.e2e.test.js',
+    'deploy/e2e/dist/{backup,erasure}.data.test.js',
+    'deploy/e2e/dist/operator.faults.test.js',
+  ],
 }
 const others = ['**/*.{medium,contract,e2e,data,faults,stack}.test.js']
 const suite = process.env.KEEPSAKE_SUITE

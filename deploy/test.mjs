@@ -15,13 +15,8 @@ const suites = [...usual, 'data', 'faults', 'stack']
 
 /** End-to-end tests that say nothing about the stack, each with its reason: all others run on it unchanged. */
 const oneMachineOnly = {
-  'deploy/e2e/dist/database-crash.e2e.test.js':
-    'it kills the Postgres that `npm start` brings; deploy/faults kills that of the stack',
-  'deploy/e2e/dist/full-disk.e2e.test.js':
-    'it fills the disk of the home; deploy/faults fills those of MinIO and Postgres',
   'deploy/e2e/dist/telemetry.e2e.test.js':
     "it plants an event in the home's own database; the schema of metrics and logs is the same on the stack",
-  'deploy/local/dist/mishaps.e2e.test.js': 'it damages the home, which holds neither objects nor database on the stack',
 }
 
 /** What happened so far; a check (types, lint, ...) counts like a test. */
