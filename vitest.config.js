@@ -35,6 +35,8 @@ export default defineConfig({
     env: suite === 'stack-e2e' ? { KEEPSAKE_TARGET: 'stack' } : {},
     setupFiles: existsSync(new URL('libs/telemetry/dist/logger.js', import.meta.url)) ? ['vitest.setup.js'] : [],
     pool: 'forks',
+    // Loading libraries anew for each of many short files would cost as much as their tests.
+    isolate: slow || onStack,
     maxWorkers: alone ? 1 : 2,
     fileParallelism: !alone,
     // A limit is there for what hangs: on a machine six times slower than ours nothing that works meets it.

@@ -14,6 +14,7 @@ import { testClip, testItem, testPicture } from './testing/material.js'
 import { psnr, ssim } from './testing/ssim.js'
 
 let folder: string
+let before: string
 let items: PlanItem[]
 let board: Storyboard
 let film: FinishedFilm
@@ -117,6 +118,7 @@ beforeAll(async () => {
     path.join(folder, 'item-010.mp4'),
     (await readFile(path.join(folder, 'item-006.mp4'))).subarray(0, 900),
   )
+  before = process.cwd()
   // Plain names for the tests that read clips in this process; the film child makes its own links.
   process.chdir(folder)
   board = planned(items)
@@ -125,7 +127,10 @@ beforeAll(async () => {
   decoded = await decodeFilm(path.join(folder, 'film.mp4'))
 }, 240_000)
 
-afterAll(() => rm(folder, { recursive: true, force: true }))
+afterAll(async () => {
+  process.chdir(before)
+  await rm(folder, { recursive: true, force: true })
+})
 
 /** What the middle frame of a photo slot should show, made by sharp alone. */
 async function expectedPicture(slot: Slot): Promise<{ luma: Uint8Array; width: number; height: number }> {
