@@ -71,7 +71,13 @@ export default tseslint.config(
   {
     files: ['**/*.{ts,tsx}'],
     extends: [tseslint.configs.recommended],
-    languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
+    // One program for all projects (of the others it reads what the build wrote): a program for each would check most types again for each.
+    languageOptions: {
+      parserOptions: {
+        project: ['tsconfig.lint.json', 'services/gateway/web/tsconfig.json'],
+        tsconfigRootDir: import.meta.dirname,
+      },
+    },
     plugins: { '@nx': nx },
     rules: {
       '@typescript-eslint/no-explicit-any': 'error',

@@ -36,25 +36,39 @@ function count(name, started, passed, failed, skipped, notes = []) {
   lines.push(...notes.map(note => `    ${note}`))
 }
 
+/** A check runs beside the suites, behind them: it gets a quarter of a core that a test wants, and what none wants. */
 async function check(name, command, args, options = {}) {
   const started = Date.now()
-  const { code, output } = await capture(command, args, options)
+  const { code, output } = await capture('nice', ['-n', '5', command, ...args], options)
   if (code !== 0) console.log(`\n${name} failed:\n${output.trim()}\n`)
   count(name, started, code === 0 ? 1 : 0, code === 0 ? 0 : 1, 0)
 }
 
-/** Linting takes one core; everything else that only reads fits beside it. */
+/** Everything that only reads. */
 async function checks() {
-  await Promise.all([
-    check(
-      'lint',
-      bin('eslint'),
-      ['.', '--cache', '--cache-location', '.cache/eslint', '--cache-strategy', 'content', '--max-warnings', '0'],
-      { env: { ...process.env, NX_DAEMON: 'false', NX_NO_CLOUD: 'true' } },
-    ),
-    otherChecks(),
-  ])
+  await lint()
+  await otherChecks()
 }
+
+/** Most of what lint does is short-lived; with room for it in the young generation a fifth of its time in the collector is saved. */
+const lint = () =>
+  check(
+    'lint',
+    process.execPath,
+    [
+      '--max-semi-space-size=64',
+      path.join(root, 'node_modules', 'eslint', 'bin', 'eslint.js'),
+      '.',
+      '--cache',
+      '--cache-location',
+      '.cache/eslint',
+      '--cache-strategy',
+      'content',
+      '--max-warnings',
+      '0',
+    ],
+    { env: { ...process.env, NX_DAEMON: 'false', NX_NO_CLOUD: 'true' } },
+  )
 
 async function otherChecks() {
   await check('format', bin('prettier'), [
@@ -178,12 +192,12 @@ await main(async args => {
     if (!ok) console.log(`\n${name} failed:\n${output.trim()}\n`)
     count(`build ${name}`, Date.now() - ms, ok ? 1 : 0, ok ? 0 : 1, 0)
   }
-  // Beside the first suite, which does not use both cores all the time.
+  // Beside the suites, which do not use both cores all the time.
   const checking = !only && filters.length === 0 ? checks() : undefined
   for (const name of only ? [only] : filters.length > 0 ? suites.filter(each => each !== 'stack') : usual) {
     await (name === 'stack' ? stackSuite(filters) : suite(name, filters))
-    await checking
   }
+  await checking
 
   if (failures.length > 0) console.log(`\n${failures.join('\n')}`)
   console.log(`\n${lines.join('\n')}\n  in ${Math.round((Date.now() - started) / 1000)} s`)
