@@ -8,6 +8,7 @@ import {
 } from '@grpc/grpc-js'
 import { injectTrace, span } from '@keepsake/telemetry'
 import { Breaker } from './breaker.js'
+import { letClosedStreamsGo } from './closed-streams.js'
 import { knowFiles } from './file-resolver.js'
 import type { ServiceIdentity } from './identity.js'
 import { KeepsakeError } from './keepsake-error.js'
@@ -33,6 +34,7 @@ export interface ClientTuning {
 }
 
 knowFiles()
+letClosedStreamsGo()
 
 /**
  * A client of another service. `address` is host:port, several separated by commas, `file:///path` of a file that holds them

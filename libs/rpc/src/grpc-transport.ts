@@ -13,12 +13,15 @@ import { Server, type CustomTransportStrategy, type MessageHandler } from '@nest
 import { HealthImplementation } from 'grpc-health-check'
 import { isObservable, lastValueFrom } from 'rxjs'
 import type { Call, Caller } from './call.js'
+import { letClosedStreamsGo } from './closed-streams.js'
 import type { ServiceIdentity } from './identity.js'
 import { KeepsakeError } from './keepsake-error.js'
 import { serverSeconds } from './metrics.js'
 import { idempotencyKeyKey, identityKey, traceparentKey } from './metadata-keys.js'
 import { toStatus } from './rich-status.js'
 import type { MethodDefinition, RpcDefinition } from './types.js'
+
+letClosedStreamsGo()
 
 // A call that outlives its connection's age gets so long to end, in ms: no deadline between services is longer.
 const ageGraceMs = 120_000
