@@ -1,5 +1,5 @@
 import { Controller } from '@nestjs/common'
-import { sql, type FamilyTx } from '@keepsake/db'
+import { Db, sql, type FamilyTx } from '@keepsake/db'
 import {
   FamilyChanged,
   ErasureOverdue,
@@ -29,21 +29,24 @@ type Effect = Promise<((tx: FamilyTx) => Promise<void>) | undefined>
 /** What album hears of, and what it does about it. */
 @Controller()
 export class AlbumEvents {
-  constructor(private readonly peers: Peers) {}
+  constructor(
+    private readonly db: Db,
+    private readonly peers: Peers,
+  ) {}
 
   @OnEventWork(MediaAccepted, { concurrency: 8, deadlineMs: 60_000 })
   accepted(e: MediaAccepted, context: EventContext): Effect {
-    return this.catalogue(e.mediaId, context)
+    return this.catalogue(e, context)
   }
 
   @OnEventWork(MediaIngested, { concurrency: 8, deadlineMs: 60_000 })
   ingested(e: MediaIngested, context: EventContext): Effect {
-    return this.catalogue(e.mediaId, context)
+    return this.catalogue(e, context)
   }
 
   @OnEventWork(MediaFailed, { concurrency: 8, deadlineMs: 60_000 })
   failed(e: MediaFailed, context: EventContext): Effect {
-    return this.catalogue(e.mediaId, context)
+    return this.catalogue(e, context)
   }
 
   @OnEvent(MediaRated)
@@ -116,7 +119,17 @@ export class AlbumEvents {
     // Of people cluster tells once more.
   }
 
-  private async catalogue(mediaId: string, { familyId }: EventContext): Effect {
+  private async catalogue(
+    { mediaId, version }: { mediaId: string; version: number },
+    { familyId, signal }: EventContext,
+  ): Effect {
+    // Of an accepted item ingest has told in the upload's answer already: no need to ask it, nor to wait for the family's turn.
+    const [known] = await this.db.familyRows<{ version: number }>(
+      familyId,
+      id => sql`select ingest_version as version from album.media where family_id = ${id} and id = ${mediaId}`,
+      { signal },
+    )
+    if (known !== undefined && known.version >= version) return undefined
     const media = await this.peers.ingest.load(familyId, mediaId)
     return media === undefined ? undefined : tx => takeIngested(tx, media)
   }
