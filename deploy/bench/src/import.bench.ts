@@ -14,6 +14,8 @@ import { reEncoded } from './re-encoded.js'
 
 /** What this bench is called on the command line. */
 export const name = 'import'
+/** So it is run by its name alone. */
+export const takes = 'about an hour'
 
 const rows = 12
 
