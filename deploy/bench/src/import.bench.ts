@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { barePool, type BarePool } from '@keepsake/db/testing/bare-pool'
-import type { Album } from '@keepsake/e2e/album'
+import { Album } from '@keepsake/e2e/album'
 import { importFolders } from '@keepsake/e2e/album-client'
 import type { Family, Processing } from '@keepsake/e2e/api-types'
 import { cacheFolder, missingFor, startStack } from '@keepsake/stack'
@@ -47,8 +47,6 @@ export async function run(options: readonly string[] = []): Promise<boolean> {
     Object.assign(process.env, { KEEPSAKE_TARGET: 'stack', KEEPSAKE_STACK: stack.file })
     const folder = path.join(home, 'pictures')
     await reEncoded(folder, photos)
-    // It reads where it runs when it is loaded.
-    const { Album } = await import('@keepsake/e2e/album')
     const album = await Album.start({})
     try {
       return await observed(album, folder, photos)

@@ -18,7 +18,7 @@ export const owner = { email: 'owner@example.org', password: 'correct horse batt
  * With KEEPSAKE_TARGET=stack every album runs as processes of its own on the Kafka, MinIO and Postgres that the state file
  * KEEPSAKE_STACK names, under a name of its own: its database, and what its objects, topics and consumer groups begin with.
  */
-export const onStack = process.env['KEEPSAKE_TARGET'] === 'stack'
+export const onStack = (): boolean => process.env['KEEPSAKE_TARGET'] === 'stack'
 
 /** What the album of a home is called on the stack; the same for the same home, which may be opened again. */
 export const stackName = (home: string) => `e2e-${createHash('sha256').update(home).digest('hex').slice(0, 12)}`
@@ -60,7 +60,7 @@ export class Album {
       [
         'deploy/start.mjs',
         ...args,
-        ...(onStack ? ['--stack'] : []),
+        ...(onStack() ? ['--stack'] : []),
         '--home',
         folder,
         '--port',
@@ -77,7 +77,7 @@ export class Album {
           ...memoryEnv,
           KEEPSAKE_PASSWORD: owner.password,
           NODE_ENV: 'production',
-          ...(onStack ? { KEEPSAKE_STACK_NAME: stackName(folder) } : {}),
+          ...(onStack() ? { KEEPSAKE_STACK_NAME: stackName(folder) } : {}),
           ...env,
         },
         stdio: ['ignore', 'pipe', 'pipe'],
@@ -105,7 +105,7 @@ export class Album {
 
   /** The folder of the store's files, in which the bytes of every object and its key can be found. */
   get objects(): string {
-    if (!onStack) return path.join(this.home, 'objects')
+    if (!onStack()) return path.join(this.home, 'objects')
     const { parts, s3 } = readStackFile(process.env['KEEPSAKE_STACK'] ?? '')
     const store = parts.find(part => part.name === 'minio')
     if (!store) throw new Error('the stack has no MinIO')
@@ -115,12 +115,12 @@ export class Album {
   /** The file that holds the bytes of a small object. */
   fileOf(key: string): string {
     // MinIO keeps an object as a folder, and a small one's bytes in its description.
-    return onStack ? path.join(this.objects, key, 'xl.meta') : path.join(this.objects, 'objects', key)
+    return onStack() ? path.join(this.objects, key, 'xl.meta') : path.join(this.objects, 'objects', key)
   }
 
   /** The superuser's address of its database. */
   get databaseUrl(): string {
-    if (onStack) {
+    if (onStack()) {
       const url = new URL(readStackFile(process.env['KEEPSAKE_STACK'] ?? '').postgres.adminUrl)
       url.pathname = `/keepsake_${stackName(this.home).replaceAll('-', '_')}`
       return url.href
@@ -133,7 +133,7 @@ export class Album {
 
   /** Folders in which Kafka's brokers keep their topics, those of other albums with them; none on one machine, whose events are in the database. */
   get topics(): string[] {
-    if (!onStack) return []
+    if (!onStack()) return []
     const { parts } = readStackFile(process.env['KEEPSAKE_STACK'] ?? '')
     return parts.filter(part => part.name.startsWith('kafka')).map(part => part.data)
   }

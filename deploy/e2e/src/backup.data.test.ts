@@ -59,7 +59,7 @@ describe('an album comes back from its backup, and what was erased does not', ()
 
   /** Brings the newest backup, or another, into a new album: on one machine into a home, on the stack as the operator's guide says. */
   const restore = async (name: string, keysOf: string, words: string[] = []): Promise<Outcome> => {
-    if (!onStack) return admin(['restore', folder('backup'), ...words, '--home', folder(name), '--keys', keysOf])
+    if (!onStack()) return admin(['restore', folder('backup'), ...words, '--home', folder(name), '--keys', keysOf])
     const stack = stackPlatform({ file: process.env['KEEPSAKE_STACK'] ?? '', name: stackName(folder(name)) })
     const passwords = folder(`${name}-passwords.json`)
     await writeFile(passwords, JSON.stringify(stack.passwords))
