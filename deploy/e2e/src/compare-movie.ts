@@ -16,6 +16,8 @@ export interface MovieComparison {
 
 /** Compared at this width: the composition is judged, not the codec's grain. */
 const width = 320
+/** Lossless at once: deflating what is read again in a moment costs more than the comparison. */
+export const unpacked = { compressionLevel: 0 }
 /** A date stamp stands in the lowest part of the picture, so only what is above it is compared. */
 const comparedHeight = 0.8
 
@@ -84,7 +86,7 @@ async function cropped(image: Buffer, part: Rectangle): Promise<Buffer> {
       width: Math.max(1, Math.min(w - left, Math.round(part.w * w))),
       height: Math.max(1, Math.min(h - top, Math.round(part.h * h))),
     })
-    .png()
+    .png(unpacked)
     .toBuffer()
 }
 

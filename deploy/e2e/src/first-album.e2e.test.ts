@@ -8,7 +8,7 @@ import { Album, owner } from './album.js'
 import type { Family, Media, Movie, Person } from './api-types.js'
 import { bcubed } from './bcubed.js'
 import { chromiumPath, openBrowser } from './browser.js'
-import { compareMovie } from './compare-movie.js'
+import { compareMovie, unpacked } from './compare-movie.js'
 
 const folder = sharedData('deepface')
 const { test: inBrowser } = skipUnless(folder && chromiumPath, '../shared/data/deepface or Chromium is missing')
@@ -98,7 +98,7 @@ describe('the main job: a folder of real photographs becomes an album', () => {
       // By its bytes: sharp remembers files by name, and this name is used again.
       return sharp(await readFile(picture))
         .resize({ height: height * 2, withoutEnlargement: true })
-        .png()
+        .png(unpacked)
         .toBuffer()
     })
     expect(result.lowest.ssim, JSON.stringify(result.lowest)).toBeGreaterThanOrEqual(0.8)
