@@ -10,7 +10,8 @@ const suites = {
   e2e: ['**/dist/**/*.e2e.test.js'],
   data: ['**/dist/**/*.data.test.js'],
   faults: ['**/dist/**/*.faults.test.js'],
-  // On real Kafka and MinIO: what needs them, and what a whole Keepsake does on them (deploy/test.mjs names what is left out).
+  // On real Kafka and MinIO: what needs them, and what a whole Keepsake does on them. Every end-to-end test runs there unchanged; those of one machine
+  // alone, which damage its home, its database or its disk or plant something there, are in `faults` and `data`.
   stack: ['**/dist/**/*.stack.test.js'],
   'stack-e2e': [
     '**/dist/**/*.e2e.test.js',

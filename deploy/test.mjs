@@ -13,12 +13,6 @@ const cache = path.join(root, '.cache')
 const usual = ['unit', 'medium', 'e2e']
 const suites = [...usual, 'data', 'faults', 'stack']
 
-/** End-to-end tests that say nothing about the stack, each with its reason: all others run on it unchanged. */
-const oneMachineOnly = {
-  'deploy/e2e/dist/telemetry.e2e.test.js':
-    "it plants an event in the home's own database; the schema of metrics and logs is the same on the stack",
-}
-
 /** What happened so far; a check (types, lint, ...) counts like a test. */
 const total = { passed: 0, failed: 0, skipped: 0 }
 const lines = []
@@ -106,20 +100,13 @@ async function protoChecks() {
   await check('proto breaking', bin('buf'), ['breaking', 'proto', '--against', `${before}#subdir=proto`])
 }
 
-async function suite(name, filters, exclude = []) {
+async function suite(name, filters) {
   const started = Date.now()
   const report = path.join(cache, `vitest-${name}.json`)
   rmSync(report, { force: true })
   const code = await run(
     bin('vitest'),
-    [
-      'run',
-      ...filters,
-      ...exclude.map(file => `--exclude=${file}`),
-      '--reporter=default',
-      '--reporter=json',
-      `--outputFile.json=${report}`,
-    ],
+    ['run', ...filters, '--reporter=default', '--reporter=json', `--outputFile.json=${report}`],
     {
       env: { ...process.env, KEEPSAKE_SUITE: name, KEEPSAKE_BUILT: '1', NODE_ENV: 'test', NX_DAEMON: 'false' },
     },
@@ -156,11 +143,10 @@ async function stackSuite(filters) {
     await suite('stack', filters)
     if (missing.length > 0)
       count('stack-e2e', Date.now(), 0, 0, 1, [`skipped: the end-to-end suite on the stack: ${missing.join(', ')}`])
-    else await suite('stack-e2e', filters, Object.keys(oneMachineOnly))
+    else await suite('stack-e2e', filters)
   } finally {
     await end()
   }
-  lines.push(...Object.entries(oneMachineOnly).map(([file, why]) => `    left out: ${file}: ${why}`))
 }
 
 /** `failed: SUITE FILE > TEST` and the first lines of the reason, for each failed test of a file or for the file itself. */
