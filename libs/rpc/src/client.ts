@@ -6,14 +6,14 @@ import {
   type ClientReadableStream,
   type ServiceError,
 } from '@grpc/grpc-js'
-import { injectTrace, span } from '@keepsake/telemetry'
+import { span, traceparent } from '@keepsake/telemetry'
 import { Breaker } from './breaker.js'
 import { letClosedStreamsGo } from './closed-streams.js'
 import { knowFiles } from './file-resolver.js'
 import type { ServiceIdentity } from './identity.js'
 import { KeepsakeError } from './keepsake-error.js'
 import { clientFailures, clientRetries } from './metrics.js'
-import { idempotencyKeyKey, identityKey } from './metadata-keys.js'
+import { idempotencyKeyKey, identityKey, traceparentKey } from './metadata-keys.js'
 import { detailsKey, fromStatus } from './rich-status.js'
 import type { CallOptions, Client, MethodDefinition, RpcDefinition } from './types.js'
 
@@ -80,13 +80,25 @@ class Peer {
   ) {}
 
   unary(method: MethodDefinition, request: unknown, options: CallOptions, repeatable: boolean): Promise<unknown> {
+    // One async function for the whole call: each further one costs every hop a promise and its turns.
     const ask = async () => {
       try {
         const { deadline, signal } = limits(options, method.path)
         const bytes = method.requestSerialize(request)
-        const metadata = await this.metadata(options)
-        const answer = await this.attempts(method, bytes, metadata, deadline, signal, repeatable)
-        return method.responseDeserialize(answer)
+        const token = this.token(options)
+        const metadata = metadataOf(options, token instanceof Promise ? await token : token)
+        for (let attempt = 1; ; attempt++) {
+          try {
+            return method.responseDeserialize(await this.once(method, bytes, metadata, deadline, signal))
+          } catch (error) {
+            if (!KeepsakeError.is(error)) throw error
+            const pause = this.random() * firstBackoffMs * 2 ** (attempt - 1)
+            const mayRepeat = error.code === 'UNAVAILABLE' && (repeatable || neverSent(error))
+            if (!mayRepeat || attempt >= maxAttempts || Date.now() + pause >= deadline) throw error
+            clientRetries.add(1, { service: this.identity.service, peer: serviceOf(method) })
+            await sleep(pause, signal)
+          }
+        }
       } catch (error) {
         const known = KeepsakeError.from(error)
         clientFailures.add(1, { service: this.identity.service, method: method.path, code: known.code })
@@ -96,31 +108,9 @@ class Peer {
     return span(method.path, ask, spanAttributes, 'client')
   }
 
-  private async attempts(
-    method: MethodDefinition,
-    request: Buffer,
-    metadata: Metadata,
-    deadline: number,
-    signal: AbortSignal | undefined,
-    repeatable: boolean,
-  ): Promise<Buffer> {
-    for (let attempt = 1; ; attempt++) {
-      try {
-        return await this.once(method, request, metadata, deadline, signal)
-      } catch (error) {
-        const known = error as KeepsakeError
-        const pause = this.random() * firstBackoffMs * 2 ** (attempt - 1)
-        const mayRepeat = known.code === 'UNAVAILABLE' && (repeatable || neverSent(known))
-        if (!mayRepeat || attempt >= maxAttempts || Date.now() + pause >= deadline) throw known
-        clientRetries.add(1, { service: this.identity.service, peer: serviceOf(method) })
-        await sleep(pause, signal)
-      }
-    }
-  }
-
   async *stream(method: MethodDefinition, request: unknown, options: CallOptions): AsyncGenerator<unknown> {
     const { deadline, signal } = limits(options, method.path)
-    const metadata = await this.metadata(options)
+    const metadata = metadataOf(options, await this.token(options))
     const { requestSerialize, responseDeserialize, path } = method
     const stream: ClientReadableStream<unknown> = this.channel.makeServerStreamRequest(
       path,
@@ -140,17 +130,6 @@ class Peer {
       signal?.removeEventListener('abort', cancel)
       stream.cancel()
     }
-  }
-
-  private async metadata(options: CallOptions): Promise<Metadata> {
-    const metadata = new Metadata()
-    const held = this.token(options)
-    const token = held instanceof Promise ? await held : held
-    if (token !== undefined && token !== '') metadata.set(identityKey, token)
-    const key = options.idempotencyKey ?? ('call' in options ? options.call.idempotencyKey : undefined)
-    if (key !== undefined) metadata.set(idempotencyKeyKey, key)
-    for (const [name, value] of Object.entries(injectTrace())) metadata.set(name, value)
-    return metadata
   }
 
   private token(options: CallOptions): Promise<string> | string | undefined {
@@ -198,6 +177,17 @@ class Peer {
       call.startRead()
     })
   }
+}
+
+/** What goes with a call beside its message. */
+function metadataOf(options: CallOptions, token: string | undefined): Metadata {
+  const metadata = new Metadata()
+  if (token !== undefined && token !== '') metadata.set(identityKey, token)
+  const key = options.idempotencyKey ?? ('call' in options ? options.call.idempotencyKey : undefined)
+  if (key !== undefined) metadata.set(idempotencyKeyKey, key)
+  const trace = traceparent()
+  if (trace !== undefined) metadata.set(traceparentKey, trace)
+  return metadata
 }
 
 /** When the call must be over and what ends it early. Refuses a call without a deadline, or whose time is up. */

@@ -134,12 +134,8 @@ export class GrpcTransport extends Server implements CustomTransportStrategy {
 
   private unary(method: MethodDefinition, handler: MessageHandler): handleUnaryCall<unknown, unknown> {
     return (wire, reply) => {
-      void this.handle(method, wire, async call => {
-        const result = await answer(await handler(wire.request, call))
-        // A message that cannot be written is our fault; found here it becomes a status instead of a broken stream.
-        return () => reply(null, result)
-      }).then(
-        send => send(),
+      void this.handle(method, wire, call => handler(wire.request, call)).then(
+        result => reply(null, result),
         (error: unknown) => reply(toStatus(KeepsakeError.from(error))),
       )
     }
@@ -161,7 +157,7 @@ export class GrpcTransport extends Server implements CustomTransportStrategy {
   }
 
   /** Verifies the call, runs it in its trace and measures it. Rejects with a KeepsakeError. */
-  private handle<T>(method: MethodDefinition, wire: Wire, run: (call: Call) => Promise<T>): Promise<T> {
+  private handle(method: MethodDefinition, wire: Wire, run: (call: Call) => Promise<unknown>): Promise<unknown> {
     const started = performance.now()
     const call = new IncomingCall(wire)
     const done = (code: string) =>
@@ -178,7 +174,8 @@ export class GrpcTransport extends Server implements CustomTransportStrategy {
           call.caller = verified instanceof Promise ? await verified : verified
           if ('familyId' in call.caller) setFamily(call.caller.familyId)
         }
-        const result = await run(call)
+        const handled = await run(call)
+        const result = isObservable(handled) ? await answer(handled) : handled // no further turn for what is there already
         done('OK')
         return result
       } catch (thrown) {

@@ -18,6 +18,7 @@ export {
   keepPlace,
   setFamily,
   span,
+  traceparent,
   withFamily,
   withTrace,
   type SpanAttributes,

@@ -12,6 +12,7 @@ import {
   setLogLevel,
   span,
   startTelemetry,
+  traceparent,
   withFamily,
   withTrace,
   type Telemetry,
@@ -51,6 +52,18 @@ test('without an exporter a trace still has one id everywhere', async () => {
     const inner = await withTrace(injectTrace(), () => span('b', async () => currentTrace()))
     expect(inner?.traceId).toBe(outer?.traceId)
   })
+})
+
+test('the trace header is the one that the W3C propagator writes, whether spans are exported or not', async () => {
+  for (const options of [{ spanExporter: exporter }, {}]) {
+    telemetry = startTelemetry('test', {}, options)
+    expect(traceparent()).toBeUndefined()
+    await span('a', async () => {
+      expect(traceparent()).toMatch(/^00-[0-9a-f]{32}-[0-9a-f]{16}-0[01]$/)
+      expect({ traceparent: traceparent() }).toEqual(injectTrace())
+    })
+    await telemetry.shutdown()
+  }
 })
 
 test('a line of the log names the family of the work it was written in', async () => {

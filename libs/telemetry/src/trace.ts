@@ -1,11 +1,13 @@
 import {
   context,
   createContextKey,
+  isSpanContextValid,
   propagation,
   ROOT_CONTEXT,
   SpanKind,
   SpanStatusCode,
   trace,
+  TraceFlags,
   type Attributes,
   type Span,
 } from '@opentelemetry/api'
@@ -42,9 +44,7 @@ export function span<T>(
   attributes: SpanAttributes = {},
   role: SpanRole = 'internal',
 ): Promise<T> {
-  // Without an exporter the ids of the first span serve the whole trace: a span nobody will see is not worth its cost.
-  const around = exporting ? undefined : trace.getSpan(context.active())
-  if (around !== undefined) return fn(around)
+  if (!exporting) return unseen(fn)
   return trace.getTracer('keepsake').startActiveSpan(name, { kind: kinds[role], attributes }, async active => {
     try {
       return await fn(active)
@@ -56,6 +56,36 @@ export function span<T>(
       active.end()
     }
   })
+}
+
+/**
+ * Without an exporter the ids of the first span serve the whole trace: a span nobody will see is not worth its cost, nor is a sampler that
+ * is asked each time whether to drop it.
+ */
+function unseen<T>(fn: (span: Span) => Promise<T>): Promise<T> {
+  const here = context.active()
+  const around = trace.getSpan(here)
+  if (around !== undefined) return fn(around)
+  const ids = { traceId: hex(32), spanId: hex(16), traceFlags: TraceFlags.NONE }
+  const first = trace.wrapSpanContext(ids)
+  return context.with(trace.setSpan(here, first), fn, undefined, first)
+}
+
+/** So many random hexadecimal digits, a multiple of eight; the first is never 0: ids of zeros alone are not valid. They protect nothing. */
+function hex(digits: number): string {
+  let text = Math.floor(0x10000000 + Math.random() * 0xf0000000).toString(16)
+  while (text.length < digits)
+    text += Math.floor(Math.random() * 0x100000000)
+      .toString(16)
+      .padStart(8, '0')
+  return text
+}
+
+/** The W3C header `traceparent` of where we are now; undefined outside of any trace. */
+export function traceparent(): string | undefined {
+  const here = trace.getSpanContext(context.active())
+  if (here === undefined || !isSpanContextValid(here)) return undefined
+  return `00-${here.traceId}-${here.spanId}-${here.traceFlags.toString(16).padStart(2, '0')}`
 }
 
 /** The W3C trace headers of where we are now (`traceparent`), to be sent along; empty outside of any trace. */
