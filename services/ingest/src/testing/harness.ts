@@ -196,8 +196,9 @@ export async function writePart(harness: Harness, id: string, bytes: Buffer, cal
   const row = await harness.database.rows<{ position: string }>('select position from ingest.uploads where id = $1', [
     id,
   ])
-  const { key, lease } = await beginPart(harness.context, id, Number(row[0]?.position), call)
-  const { sha256 } = await harness.objects.put(key, bytes, { contentType: 'application/octet-stream' })
+  const { key, lease, target, number } = await beginPart(harness.context, id, Number(row[0]?.position), call)
+  const part = { announced: bytes.length, partOf: { target, number } }
+  const { sha256 } = await harness.objects.put(key, bytes, { contentType: 'application/octet-stream', ...part })
   const whole = Number(row[0]?.position) === 0 ? { sha256 } : {}
   await commitPart(harness.context, id, { lease, size: bytes.length, ...whole }, call)
 }
