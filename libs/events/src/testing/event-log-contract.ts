@@ -374,7 +374,8 @@ export function eventLogContract(name: string, make: () => Promise<EventLogHarne
             topic: MediaIngested as Topic<unknown>,
             handle: async event => {
               order.push(event.familyId)
-              await new Promise(r => setImmediate(r))
+              // Reading must have time to run ahead of handling: what was not read yet cannot have its turn.
+              await new Promise(r => setTimeout(r, 4))
             },
           },
         ],
