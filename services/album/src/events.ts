@@ -64,19 +64,23 @@ export class AlbumEvents {
       if ((cursor = page.nextCursor) === '') break
     }
     const assignments: Assignment[] = []
+    // Events come in the order in which their transactions began, versions grow in the order in which they ended: what cluster answers now counts.
+    let { version } = e
     const mediaIds = new Set(e.mediaIds)
     const ask = async (request: { mediaIds: string[]; personId?: string }) => {
       for (let cursor = ''; ;) {
         const page = await this.peers.cluster.getAssignments({ ...request, cursor }, options)
         assignments.push(...page.assignments)
+        version = Math.max(version, page.version)
         if ((cursor = page.nextCursor) === '') break
       }
     }
     if (!e.all) {
       if (mediaIds.size > 0) await ask({ mediaIds: [...mediaIds] })
       return async tx => {
-        const rows = await takePeople(tx, { version: e.version, mediaIds: [...mediaIds], assignments, people })
-        await reportErasure(tx, e.erasureId, 'face', group, { rows })
+        const rows = await takePeople(tx, { version, mediaIds: [...mediaIds], assignments, people })
+        // What was passed over is asked for again when it is overdue.
+        if (rows !== undefined) await reportErasure(tx, e.erasureId, 'face', group, { rows })
       }
     }
     for (const person of people) await ask({ mediaIds: [], personId: person.id })
@@ -86,7 +90,7 @@ export class AlbumEvents {
       const all = new Set([...rows.map(row => row.mediaId), ...assignments.map(a => a.mediaId)])
       // Every earlier answer of cluster has been taken in: what is written from here on is newer than the withdrawal of consent.
       const forgotten = e.erasureId === undefined ? 0 : await forgetPeople(tx)
-      await takePeople(tx, { version: e.version, mediaIds: [...all], assignments, people })
+      await takePeople(tx, { version, mediaIds: [...all], assignments, people })
       await reportErasure(tx, e.erasureId, 'consent', group, { rows: forgotten })
     }
   }

@@ -29,12 +29,12 @@ export interface PeopleAnswer {
   readonly people: readonly Person[]
 }
 
-/** Takes in who is on which item and who is who. An answer older than the one known changes nothing. */
-export async function takePeople(tx: FamilyTx, answer: PeopleAnswer): Promise<number> {
+/** Takes in who is on which item and who is who. An answer older than the one known changes nothing; else says how many people left items. */
+export async function takePeople(tx: FamilyTx, answer: PeopleAnswer): Promise<number | undefined> {
   await lockFamily(tx)
   const { known } = await tx.one<{ known: number }>(sql`
     select people_version as known from album.families where family_id = ${tx.familyId}`)
-  if (known > answer.version) return 0
+  if (known > answer.version) return undefined
   const { people } = answer
   const ids = people.map(p => p.id)
   await tx.changed(sql`delete from album.people where family_id = ${tx.familyId} and not id = any(${ids}::uuid[])`)

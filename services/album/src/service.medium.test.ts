@@ -31,6 +31,8 @@ let album: Client<typeof AlbumServiceService>
 let fromIngest: Client<typeof AlbumServiceService>
 const ingested = new Map<string, Media>()
 let plan = 'premium'
+/** Items on which cluster knows nobody any more. */
+const withoutFaces = new Set<string>()
 let ingestIsAway = false
 
 /** A real gRPC server that answers only what a test needs. */
@@ -84,15 +86,17 @@ beforeAll(async () => {
       nextCursor: '',
     }),
     getAssignments: ({ mediaIds }: { mediaIds: string[] }) => ({
-      assignments: mediaIds.map(mediaId => ({
-        faceId: randomUUID(),
-        mediaId,
-        personId: person,
-        confidence: 1,
-        confirmed: false,
-      })),
+      assignments: mediaIds
+        .filter(mediaId => !withoutFaces.has(mediaId))
+        .map(mediaId => ({
+          faceId: randomUUID(),
+          mediaId,
+          personId: person,
+          confidence: 1,
+          confirmed: false,
+        })),
       nextCursor: '',
-      version: 7,
+      version: 8,
       people: [],
     }),
   })
@@ -169,6 +173,30 @@ test('an item comes in by its events, gets its people and its rating, and is rea
     )
   })
   expect(media).toMatchObject({ id, fileName: 'a.jpg', rating: 72.5, personIds: [person] })
+})
+
+test('what cluster said in one order and others hear in another is taken in all the same', async () => {
+  const parent = member('parent')
+  const [first, second] = [upload(), upload()]
+  for (const mediaId of [first, second]) await fromIngest.registerMedia({ mediaId }, { familyId, deadlineMs: 10_000 })
+  const erasureId = randomUUID()
+  const tell = (version: number, mediaIds: string[], erasure = {}) =>
+    database
+      .db('cluster')
+      .family(familyId, tx => publish(tx, PeopleChanged, { version, mediaIds, all: false, ...erasure }))
+  const peopleOn = async (mediaId: string) =>
+    (await album.getMedia({ mediaId }, await as(parent))).media?.personIds ?? []
+  const reports = () =>
+    database.rows(`select 1 from events.outbox where topic = 'erasure.reported' and family_id = $1`, [familyId])
+  await tell(8, [second])
+  await until(async () => (await peopleOn(second)).length === 1)
+  await tell(6, [first])
+  await until(async () => (await peopleOn(first)).length === 1)
+  withoutFaces.add(first)
+  await tell(7, [first], { erasureId })
+  await until(async () => (await reports()).length === 1)
+  expect(await peopleOn(first)).toEqual([])
+  expect(await peopleOn(second)).toEqual([person])
 })
 
 test('ingest registers an item at once, and nobody else may', async () => {
