@@ -1,4 +1,4 @@
-import { setPriority } from 'node:os'
+import { beNice } from '@keepsake/config/niceness'
 import { parentPort, workerData } from 'node:worker_threads'
 import { InferenceSession, Tensor } from 'onnxruntime-node'
 import type { ResultMessage, RunMessage, StopMessage, WorkerStart } from './session-messages.js'
@@ -31,7 +31,7 @@ const port = parentPort
 if (!port) throw new Error('session-worker is not a program: start it as a worker thread')
 
 // People who wait and photos to be decoded come first: what models say can come later. On Linux this is the thread's own, elsewhere the process's.
-if (process.platform === 'linux') setPriority(10)
+if (process.platform === 'linux') beNice(10)
 
 const tracing = telemetry ? await exportingTraces(telemetry) : NO_TRACING
 

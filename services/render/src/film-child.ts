@@ -1,8 +1,8 @@
 /** One film in a process of its own: a fault in native code ends this process and nothing else. Started by film.ts. */
 import { readFileSync, rmSync } from 'node:fs'
 import { link, symlink } from 'node:fs/promises'
-import { setPriority } from 'node:os'
 import path from 'node:path'
+import { beNice } from '@keepsake/config/niceness'
 import sharp from 'sharp'
 import { clipSound, encodeSegment, joinSegments } from './av.js'
 import { compose } from './compose.js'
@@ -18,7 +18,7 @@ const PICTURES_SHARE = 0.92
 const POSTER_QUALITY = 85
 
 // Minutes of work: everybody else comes first. The encoder's threads begin later and inherit it.
-setPriority(10)
+beNice(10)
 
 process.once('message', (job: FilmJob) => {
   // The service is gone, even by kill -9: nobody will take the film or remove its folder.
