@@ -207,6 +207,21 @@ describe('transactions', () => {
     await small.close()
   })
 
+  test('a statement that comes after its transaction was given up takes no connection with it', async () => {
+    const narrow = new Db(database.url('one'), { max: 1 })
+    let late: Promise<unknown> = Promise.resolve()
+    const given = narrow.family(hana, async tx => {
+      late = new Promise(resolve => setImmediate(resolve))
+        .then(() => tx.one(sql`select 1 as one`))
+        .catch((error: Error) => error.message)
+      throw new Error('changed my mind')
+    })
+    await expect(given).rejects.toThrow('changed my mind')
+    expect(await late).toBe('the transaction is over')
+    expect(await narrow.familyRows(hana, () => sql`select 2 as two`)).toEqual([{ two: 2 }])
+    await narrow.close()
+  })
+
   test('a statement alone commits, or changes nothing and leaves the connection usable', async () => {
     const narrow = new Db(database.url('one'), { max: 1 })
     const add = (id: number) => (familyId: string) =>

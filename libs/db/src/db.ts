@@ -70,7 +70,7 @@ export class Db {
   readonly #statementTimeoutMs: number
   readonly #connectTimeoutMs: number
   readonly #stopMeasuring: (() => void)[]
-  /** When the server last committed something for us, epoch ms. */
+  /** When the server last did something for us, epoch ms. */
   #answered = 0
   readonly name: string
 
@@ -89,7 +89,7 @@ export class Db {
       lock_timeout: options.lockTimeoutMs ?? 0,
     }
     const max = options.max ?? 8
-    this.#turns = new Turns(max, max - Math.floor(max * leftToOthers))
+    this.#turns = new Turns(max, max - Math.max(max > 2 ? 1 : 0, Math.floor(max * leftToOthers)))
     this.#pool = new pg.Pool({
       ...this.#config,
       max,
@@ -187,6 +187,7 @@ export class Db {
         await open.commit()
         return result
       } catch (error) {
+        open.end()
         await loan.rollBack(error)
         throw error
       }
@@ -229,7 +230,7 @@ export class Db {
     try {
       const result = await fn(loan, settings, signal)
       ended('committed')
-      this.#answered = Date.now()
+      if (loan.answered) this.#answered = Date.now()
       return result
     } catch (error) {
       ended('rolled_back')
@@ -298,6 +299,7 @@ class OpenTx implements Tx {
   #first: Promise<Answer> | undefined
   /** Whether the first statement was answered: what is asked at the same time waits for it. */
   #begun = false
+  #over = false
 
   constructor(loan: Loan, lead: readonly string[]) {
     this.#loan = loan
@@ -327,14 +329,26 @@ class OpenTx implements Tx {
   /** Commits what was begun, if anything was. */
   async commit(): Promise<void> {
     if (this.#first !== undefined) await this.#run({ text: 'commit', values: [] })
+    this.end()
+  }
+
+  /** Takes no statement any more: one that somebody forgot to wait for must not begin anything on a connection that goes back. */
+  end(): void {
+    this.#over = true
   }
 
   async #run(statement: Statement): Promise<Answer> {
+    this.#mustBeOpen()
     if (this.#first === undefined) {
       this.#first = this.#loan.led(this.#lead, statement).finally(() => (this.#begun = true))
       return this.#first
     }
     if (!this.#begun) await this.#first.catch(() => undefined)
+    this.#mustBeOpen()
     return this.#loan.run(statement)
+  }
+
+  #mustBeOpen(): void {
+    if (this.#over) throw new Error('the transaction is over')
   }
 }

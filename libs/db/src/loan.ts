@@ -24,6 +24,9 @@ export class Loan {
   #broken: Error | undefined
   #cancelling: Promise<void> | undefined
   #pauseMs = 20
+  #over = false
+  /** Whether the server has answered a statement of it. */
+  answered = false
   readonly #onError = (error: Error) => (this.#broken = error)
   readonly #onAbort = () => (this.#cancelling ??= this.#client && this.#lender.cancel(this.#client))
 
@@ -46,12 +49,19 @@ export class Loan {
   async led(lead: readonly string[], statement: Statement): Promise<Answer> {
     for (;;) {
       try {
-        return await runLed(this.#lent, lead, statement)
+        const answer = await runLed(this.#lent, lead, statement)
+        this.answered = true
+        return answer
       } catch (error) {
-        if (!isConnectionLost(error)) throw error
+        // Whoever ended the loan meanwhile waits for nothing of it any more.
+        if (this.#over || !isConnectionLost(error)) throw error
         this.#return(error as Error)
         await this.#pause(error)
         await this.#take()
+        if (this.#over) {
+          this.#return(undefined)
+          throw error
+        }
       }
     }
   }
@@ -75,12 +85,13 @@ export class Loan {
 
   /** Gives the connection back; one that broke is not used again. */
   async end(): Promise<void> {
+    this.#over = true
     await this.#cancelled() // else it could hit the next user of this connection
     this.#return(this.#broken)
   }
 
   get #lent(): pg.PoolClient {
-    if (this.#client === undefined) throw new Error('connection ended: its loan is over')
+    if (this.#client === undefined) throw new Error('the transaction is over')
     return this.#client
   }
 
