@@ -237,6 +237,7 @@ test('titles, stamps and alternatives speak English and Japanese, and no finer t
 test('an end of the period that only dates of files reach is in neither the title nor the description', () => {
   const dated = tenDays(12).items
   const copied = (n: number, takenAt: string) => testItem(n, { takenAt, precision: 'unknown' })
+  const copies = (takenAt: string) => Array.from({ length: 10 }, (_, n) => copied(30 + n, takenAt))
   const asked = { ...tenDays(12), from: '1980-01-01', to: '2026-11-22' }
   const both = planned({
     ...asked,
@@ -250,6 +251,14 @@ test('an end of the period that only dates of files reach is in neither the titl
   expect(planned({ ...asked, items: [copied(20, '1980-01-01T00:00:00'), year, ...dated] }).title).toBe(
     'January 2019 – November 2026',
   )
+  // A year alone does not widen what was asked for.
+  const within = { ...asked, from: '2026-06-15', to: '2026-11-22' }
+  const known = { ...year, takenAt: '2026-07-01T12:00:00' }
+  const narrow = planned({
+    ...within,
+    items: [copied(20, '2026-06-16T00:00:00'), known, ...copies('2026-09-01T00:00:00')],
+  })
+  expect(narrow.title).toBe('June – November 2026')
   const none = dated.map(item => ({ ...item, precision: 'unknown' as const }))
   expect(planned({ ...asked, items: none }).title).toBe('January 1980 – November 2026')
 })

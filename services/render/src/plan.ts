@@ -160,14 +160,23 @@ function periodOf(request: PlanRequest, items: readonly PlanItem[]): { from: Day
   const known = items.filter(item => item.precision !== 'unknown')
   const [first, last] = [known[0], known.at(-1)]
   return {
-    from: first && first !== items[0] ? edgeOf(first, { month: 1, day: 1 }) : dayOf(request.from),
-    to: last && last !== items.at(-1) ? edgeOf(last, { month: 12, day: 31 }) : dayOf(request.to),
+    from:
+      first && first !== items[0]
+        ? later(edgeOf(first, { month: 1, day: 1 }), dayOf(request.from))
+        : dayOf(request.from),
+    to:
+      last && last !== items.at(-1)
+        ? earlier(edgeOf(last, { month: 12, day: 31 }), dayOf(request.to))
+        : dayOf(request.to),
   }
 }
 
 /** The day of an item; of its year that edge where no more is known. */
 const edgeOf = (item: PlanItem, edge: Omit<Day, 'year'>): Day =>
   item.precision === 'year' ? { ...edge, year: dayOf(item.takenAt).year } : dayOf(item.takenAt)
+
+const later = (a: Day, b: Day): Day => (daysBetween(a, b) > 1 ? b : a)
+const earlier = (a: Day, b: Day): Day => (daysBetween(a, b) > 1 ? a : b)
 
 function daysBetween(from: Day, to: Day): number {
   return (Date.UTC(to.year, to.month - 1, to.day) - Date.UTC(from.year, from.month - 1, from.day)) / 86_400_000 + 1
