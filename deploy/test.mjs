@@ -38,6 +38,12 @@ async function check(name, command, args, options = {}) {
   count(name, started, code === 0 ? 1 : 0, code === 0 ? 0 : 1, 0)
 }
 
+/** A check that could not even be begun must not end the suites beside it. */
+function checksFailed(error) {
+  failures.push(`failed: checks\n    ${error.message}`)
+  count('checks', Date.now(), 0, 1, 0)
+}
+
 /** Everything that only reads. */
 async function checks() {
   await lint()
@@ -179,7 +185,7 @@ await main(async args => {
     count(`build ${name}`, Date.now() - ms, ok ? 1 : 0, ok ? 0 : 1, 0)
   }
   // Beside the suites, which do not use both cores all the time.
-  const checking = !only && filters.length === 0 ? checks() : undefined
+  const checking = !only && filters.length === 0 ? checks().catch(checksFailed) : undefined
   for (const name of only ? [only] : filters.length > 0 ? suites.filter(each => each !== 'stack') : usual) {
     await (name === 'stack' ? stackSuite(filters) : suite(name, filters))
   }

@@ -98,9 +98,12 @@ export async function startGateway(env: Env, options: GatewayOptions = {}): Prom
     const late = setTimeout(() => server.closeAllConnections(), config.KEEPSAKE_DRAIN_MS)
     // A connection that waits for its client's next call when its answer is finished is idle from then on.
     const idle = setInterval(() => server.closeIdleConnections(), IDLE_LOOK_MS)
-    await app.close()
-    clearInterval(idle)
-    clearTimeout(late)
+    try {
+      await app.close()
+    } finally {
+      clearInterval(idle)
+      clearTimeout(late)
+    }
   }
   closers.push(
     drain,
