@@ -5,17 +5,18 @@ import { importFolders } from '@keepsake/e2e/album-client'
 import type { Family, Processing } from '@keepsake/e2e/api-types'
 import { pictureFolder } from '@keepsake/e2e/pictures'
 import { mean, median } from './figures.js'
-import { treePssMiB } from '@keepsake/testing'
+import { pssMiB, treePssMiB } from '@keepsake/testing'
+import { numberOf } from './options.js'
 
 /** What this bench is called on the command line. */
 export const name = 'growth'
 
-const photos = 2000
 const everyMs = 1000
 const most = 1.05
 
-/** PSS of Node and its children (without Postgres) over an import of 2,000 photos: the last tenth against the first, at most +5 %. */
-export async function run(): Promise<boolean> {
+/** PSS of Node and its children (without Postgres) over an import of 2,000 photos (`--photos=2000`): the last tenth against the first, at most +5 %. */
+export async function run(options: readonly string[] = []): Promise<boolean> {
+  const photos = numberOf(options, 'photos', 2000)
   const album = await Album.start({})
   const api = await album.signIn()
   const family = (await api.get<{ items: Family[] }>('/v1/families')).items[0]?.id ?? ''
@@ -23,12 +24,12 @@ export async function run(): Promise<boolean> {
   const folder = path.join(album.home, 'pictures')
   await pictureFolder(folder, photos)
 
-  const samples: { done: number; mib: number }[] = []
+  const samples: { done: number; mib: number; services: number }[] = []
   let importing = true
   const sampling = (async () => {
     while (importing) {
       const { items } = await api.get<Processing>(`/v1/families/${family}/processing`)
-      samples.push({ done: items.ready, mib: treePssMiB(album.pid) })
+      samples.push({ done: items.ready, mib: treePssMiB(album.pid), services: pssMiB(album.pid) })
       await sleep(everyMs)
     }
   })()
@@ -46,12 +47,18 @@ export async function run(): Promise<boolean> {
   await album.remove()
 
   // What counts is the work under way, so the tenths are tenths of the samples taken while items were being finished.
-  const working = samples.filter(sample => sample.done > 0 && sample.done < photos).map(sample => sample.mib)
+  const working = samples.filter(sample => sample.done > 0 && sample.done < photos)
   const tenth = Math.max(1, Math.floor(working.length / 10))
-  const ratio = mean(working.slice(-tenth)) / mean(working.slice(0, tenth))
+  const tenths = Array.from({ length: 10 }, (_, i) => working.slice(i * tenth, i === 9 ? undefined : (i + 1) * tenth))
+  const whole = tenths.map(part => mean(part.map(sample => sample.mib)))
+  const services = tenths.map(part => mean(part.map(sample => sample.services)))
+  const ratio = (whole.at(-1) ?? NaN) / (whole[0] ?? NaN)
   console.log(
-    `   ${photos} photos in ${seconds.toFixed(0)} s (${(photos / seconds).toFixed(1)} a second); PSS median ${median(working).toFixed(0)} MiB, highest ${Math.max(...working).toFixed(0)} MiB`,
+    `   ${photos} photos in ${seconds.toFixed(0)} s (${(photos / seconds).toFixed(1)} a second); PSS median ${median(working.map(s => s.mib)).toFixed(0)} MiB, highest ${Math.max(...working.map(s => s.mib)).toFixed(0)} MiB`,
   )
+  console.log(`   by tenths ${inMiB(whole)}; of it the process of the services ${inMiB(services)}`)
   console.log(`   last tenth / first tenth ${ratio.toFixed(3)} (at most ${most})`)
   return ratio <= most
 }
+
+const inMiB = (figures: readonly number[]) => figures.map(figure => figure.toFixed(0)).join(', ')

@@ -7,7 +7,7 @@ export {
   type TestServer,
 } from '@keepsake/db/testing/index'
 export { FaultProxy, type Disturbance } from './fault-proxy.js'
-export { processTree, treePssMiB } from './process-memory.js'
+export { processTree, pssMiB, treePssMiB } from './process-memory.js'
 export { seededRandom, type SeededRandom } from './seeded-random.js'
 export { sharedData } from './shared-data.js'
 export { skipUnless } from './skip-unless.js'

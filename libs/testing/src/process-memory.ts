@@ -22,13 +22,14 @@ export function processTree(pid: number): number[] {
 
 /** Proportional set size of a process tree without Postgres, MiB: shared pages are counted once, divided among their users. */
 export function treePssMiB(pid: number): number {
-  let kib = 0
-  for (const each of processTree(pid)) {
-    try {
-      kib += Number(/^Pss:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${each}/smaps_rollup`, 'utf8'))?.[1] ?? 0)
-    } catch {
-      // It ended meanwhile.
-    }
+  return processTree(pid).reduce((sum, each) => sum + pssMiB(each), 0)
+}
+
+/** Proportional set size of one process, MiB; 0 of one that has ended. */
+export function pssMiB(pid: number): number {
+  try {
+    return Number(/^Pss:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'))?.[1] ?? 0) / 1024
+  } catch {
+    return 0
   }
-  return kib / 1024
 }
