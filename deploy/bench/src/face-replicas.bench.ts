@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { barePool } from '@keepsake/db/testing/bare-pool'
 import { Album } from '@keepsake/e2e/album'
-import { importFolders } from '@keepsake/e2e/album-client'
+import { importInto } from '@keepsake/e2e/album-client'
 import type { Family, Processing } from '@keepsake/e2e/api-types'
 import { processTree, until } from '@keepsake/testing'
 import { median } from './figures.js'
@@ -62,13 +62,7 @@ async function photosPerSecond(photos: number, processes: number): Promise<numbe
     hold(service => service === 'face')
     const folder = path.join(album.home, 'pictures')
     await reEncoded(folder, photos)
-    await importFolders({
-      api,
-      familyId: family,
-      roots: [folder],
-      journalDir: path.join(album.home, 'journal'),
-      wait: false,
-    })
+    await importInto(album, api, family, folder, { wait: false })
     const ingested = async () => (await api.get<Processing>(`/v1/families/${family}/processing`)).items.ready === photos
     await until(ingested, { deadlineMs: 600_000, everyMs: 250 })
     hold(service => !['face', 'ingest', 'family'].includes(service))

@@ -1,6 +1,6 @@
 import path from 'node:path'
 import { Album, createAccount } from '@keepsake/e2e/album'
-import { importFolders, settled, upload } from '@keepsake/e2e/album-client'
+import { importInto, settled, upload } from '@keepsake/e2e/album-client'
 import type { Family, Media } from '@keepsake/e2e/api-types'
 import { until } from '@keepsake/testing'
 import type { Api } from 'keepsake'
@@ -48,11 +48,7 @@ export async function run(options: readonly string[] = []): Promise<boolean> {
     await settled(single, singleFamily)
     const alone = await measured(few.slice(1, probes + 1))
 
-    importing = importFolders({
-      api: crowd,
-      familyId: crowdFamily,
-      roots: [path.dirname(many[0] ?? '')],
-      journalDir: path.join(album.home, 'journal'),
+    importing = importInto(album, crowd, crowdFamily, path.dirname(many[0] ?? ''), {
       wait: false,
       signal: stopped.signal,
     }).catch((error: unknown) => {

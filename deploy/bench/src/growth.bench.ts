@@ -1,7 +1,7 @@
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Album } from '@keepsake/e2e/album'
-import { importFolders } from '@keepsake/e2e/album-client'
+import { importInto } from '@keepsake/e2e/album-client'
 import type { Family, Processing } from '@keepsake/e2e/api-types'
 import { pictureFolder } from '@keepsake/e2e/pictures'
 import { mean, median } from './figures.js'
@@ -31,8 +31,7 @@ export async function run(options: readonly string[] = []): Promise<boolean> {
   const first = path.join(album.home, 'first')
   await pictureFolder(first, warmUp, photos)
   await pictureFolder(folder, photos)
-  const take = (root: string) =>
-    importFolders({ api, familyId: family, roots: [root], journalDir: path.join(album.home, 'journal'), wait: true })
+  const take = (root: string) => importInto(album, api, family, root, { wait: true })
   await take(first)
 
   const samples: { done: number; mib: number; services: number }[] = []

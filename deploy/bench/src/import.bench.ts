@@ -4,7 +4,7 @@ import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { barePool, type BarePool } from '@keepsake/db/testing/bare-pool'
 import { Album } from '@keepsake/e2e/album'
-import { importFolders } from '@keepsake/e2e/album-client'
+import { importInto } from '@keepsake/e2e/album-client'
 import type { Family, Processing } from '@keepsake/e2e/api-types'
 import { cacheFolder, missingFor, startStack } from '@keepsake/stack'
 import { treePssMiB } from '@keepsake/testing'
@@ -70,13 +70,7 @@ async function observed(album: Album, folder: string, photos: number): Promise<b
   const began = performance.now()
   const samples: Sample[] = []
   let uploading = true
-  const importing = importFolders({
-    api,
-    familyId: family,
-    roots: [folder],
-    journalDir: path.join(album.home, 'journal'),
-    wait: false,
-  }).finally(() => (uploading = false))
+  const importing = importInto(album, api, family, folder, { wait: false }).finally(() => (uploading = false))
   try {
     for (let settled = false; !settled;) {
       await Promise.race([sleep(10_000), uploading ? importing : new Promise(() => undefined)])

@@ -3,6 +3,7 @@ import { stat } from 'node:fs/promises'
 import path from 'node:path'
 import { importFolders, isSettled, type Api } from 'keepsake'
 import { until } from '@keepsake/testing'
+import type { Album } from './album.js'
 import type { Media, Processing } from './api-types.js'
 
 /** Uploads one file by the tus protocol with plain requests and returns the item's id. */
@@ -63,6 +64,17 @@ export async function allMedia(api: Api, familyId: string, query = ''): Promise<
   const items: Media[] = []
   for await (const item of api.list<Media>(`/v1/families/${familyId}/media?limit=200${query}`)) items.push(item)
   return items
+}
+
+/** Imports a folder as the CLI does; what is done already is remembered in the album's home. Without `wait` it ends with the last upload. */
+export function importInto(
+  album: Album,
+  api: Api,
+  familyId: string,
+  folder: string,
+  options: { wait: boolean; signal?: AbortSignal },
+): ReturnType<typeof importFolders> {
+  return importFolders({ api, familyId, roots: [folder], journalDir: path.join(album.home, 'journal'), ...options })
 }
 
 export { importFolders }

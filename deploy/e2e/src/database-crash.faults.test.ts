@@ -1,10 +1,9 @@
 import { readFile } from 'node:fs/promises'
 import path from 'node:path'
-import { importFolders } from 'keepsake'
 import { until } from '@keepsake/testing'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { Album } from './album.js'
-import { allMedia, settled } from './album-client.js'
+import { allMedia, importInto, settled } from './album-client.js'
 import type { Family } from './api-types.js'
 import { pictureFolder } from './pictures.js'
 
@@ -20,13 +19,7 @@ test('kill -9 of the database, twice during an import: it is started again and e
   const family = (await api.get<{ items: Family[] }>('/v1/families')).items[0]?.id ?? ''
   const folder = path.join(album.home, 'pictures')
   await pictureFolder(folder, count)
-  const importing = importFolders({
-    api,
-    familyId: family,
-    roots: [folder],
-    journalDir: path.join(album.home, 'journal'),
-    wait: false,
-  })
+  const importing = importInto(album, api, family, folder, { wait: false })
   const restarts = async () =>
     (JSON.parse(await readFile(path.join(album.home, 'run.json'), 'utf8')) as { postgres: { restarts: number } })
       .postgres.restarts

@@ -1,11 +1,10 @@
 import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { Album } from '@keepsake/e2e/album'
-import { allMedia, settled } from '@keepsake/e2e/album-client'
+import { allMedia, importInto, settled } from '@keepsake/e2e/album-client'
 import type { Family } from '@keepsake/e2e/api-types'
 import { pictureFolder } from '@keepsake/e2e/pictures'
 import { until } from '@keepsake/testing'
-import { importFolders } from 'keepsake'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 
 const itemCount = 60
@@ -25,13 +24,7 @@ test('SIGTERM to each service at work: it ends within its grace time, and what i
   await api.patch(`/v1/families/${family}`, { faceRecognition: { consent: true, textVersion: 'drain' } })
   const folder = path.join(album.home, 'pictures')
   await pictureFolder(folder, itemCount)
-  const importing = importFolders({
-    api,
-    familyId: family,
-    roots: [folder],
-    journalDir: path.join(album.home, 'journal'),
-    wait: false,
-  })
+  const importing = importInto(album, api, family, folder, { wait: false })
   const state = async (name: string) =>
     (
       JSON.parse(await readFile(path.join(album.home, 'run.json'), 'utf8')) as {

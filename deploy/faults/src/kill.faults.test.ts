@@ -1,11 +1,11 @@
 import { copyFile, mkdir, readdir, readFile, utimes } from 'node:fs/promises'
 import path from 'node:path'
 import { Album } from '@keepsake/e2e/album'
-import { allMedia, settled } from '@keepsake/e2e/album-client'
+import { allMedia, importInto, settled } from '@keepsake/e2e/album-client'
 import type { Family } from '@keepsake/e2e/api-types'
 import { pictureFolder } from '@keepsake/e2e/pictures'
 import { seededRandom, sharedData } from '@keepsake/testing'
-import { ApiError, importFolders, type Api } from 'keepsake'
+import { ApiError, type Api } from 'keepsake'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { snapshot, type Snapshot } from './snapshot.js'
 
@@ -86,13 +86,7 @@ async function run(album: Album, folder: string, meanwhile: () => Promise<void>)
   const api = await album.signIn()
   const family = (await api.get<{ items: Family[] }>('/v1/families')).items[0]?.id ?? ''
   await api.patch(`/v1/families/${family}`, { faceRecognition: { consent: true, textVersion: 'faults' } })
-  const importing = importFolders({
-    api,
-    familyId: family,
-    roots: [folder],
-    journalDir: path.join(album.home, 'journal'),
-    wait: false,
-  })
+  const importing = importInto(album, api, family, folder, { wait: false })
   const [result] = await Promise.all([importing, meanwhile(), importing.then(() => react(api, family))])
   expect(result.failures).toEqual([])
   await settled(api, family, 400_000)
