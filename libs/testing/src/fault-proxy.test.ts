@@ -2,15 +2,20 @@ import { once } from 'node:events'
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { FaultProxy } from './fault-proxy.js'
+import { seededRandom } from './seeded-random.js'
 import { until } from './until.js'
 
 let echo: Server
 let proxy: FaultProxy
 let client: Socket
 let said: string
+/** The target's ends of connections. */
+let peers: Socket[]
 
 beforeEach(async () => {
+  peers = []
   echo = createServer({ allowHalfOpen: true }, socket => {
+    peers.push(socket)
     socket.on('error', () => undefined)
     socket.pipe(socket)
   })
@@ -84,4 +89,40 @@ test('refusing, a new connection is reset', async () => {
   const other = connect({ port: proxy.port, host: '127.0.0.1' })
   const [error] = (await once(other, 'error').catch(reason => [reason])) as [NodeJS.ErrnoException]
   expect(error.code).toBe('ECONNRESET')
+})
+
+test('nothing of a connection is left, whatever happened to it', async () => {
+  const random = seededRandom(1)
+  const below = (end: number) => Math.floor(random.next() * end)
+  const clients = new Set<Socket>([client])
+  for (let step = 0; step < 600; step++) {
+    if (below(3) === 0) {
+      const other = connect({ port: proxy.port, host: '127.0.0.1' })
+      other.on('error', () => undefined)
+      other.once('close', () => clients.delete(other))
+      other.resume()
+      clients.add(other)
+    }
+    for (const each of clients) {
+      const what = below(12)
+      if (what === 0) each.write(Buffer.alloc(below(300_000)))
+      else if (what === 1) each.end(Buffer.alloc(below(3000)))
+      else if (what === 2 && below(3) === 0) each.destroy()
+    }
+    for (const peer of peers) {
+      const what = below(40)
+      if (what === 0) peer.destroy()
+      else if (what === 1) peer.end()
+    }
+    const what = below(30)
+    if (what === 0) proxy.cut()
+    else if (what === 1) proxy.disturb({ stalled: true })
+    else if (what === 2) proxy.disturb({ refusing: true })
+    else if (what <= 5) proxy.heal()
+    if (below(2) === 0) await new Promise(resolve => setTimeout(resolve, below(3)))
+  }
+  await proxy.close()
+  for (const each of [...clients, ...peers]) each.destroy()
+  const sockets = () => process.getActiveResourcesInfo().filter(each => each === 'TCPSocketWrap').length
+  await until(() => sockets() === 0, { deadlineMs: 5_000, what: 'the sockets of the connections to go' })
 })

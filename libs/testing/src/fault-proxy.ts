@@ -24,6 +24,7 @@ export class FaultProxy {
   #now: Disturbance = {}
   #healed = new AbortController()
   readonly #open = new Set<Socket>()
+  readonly #resetting = new WeakSet<Socket>()
 
   private constructor(
     private readonly server: Server,
@@ -65,7 +66,7 @@ export class FaultProxy {
   /** Resets every open connection; new ones are taken. Says how many there were. */
   cut(): number {
     const cut = this.connections
-    for (const socket of this.#open) socket.resetAndDestroy()
+    for (const socket of this.#open) this.#reset(socket)
     this.#open.clear()
     return cut
   }
@@ -80,19 +81,20 @@ export class FaultProxy {
   #join(client: Socket): void {
     client.on('error', () => undefined)
     if (this.#now.refusing) {
-      client.resetAndDestroy()
+      this.#reset(client)
       return
     }
     const server = connect({ port: this.target(), host: '127.0.0.1', allowHalfOpen: true })
-    server.on('error', () => client.resetAndDestroy())
+    server.on('error', () => this.#reset(client))
     for (const socket of [client, server]) {
       socket.setNoDelay(true)
       this.#open.add(socket)
     }
     const part = () => {
-      for (const socket of [client, server]) this.#open.delete(socket)
-      client.destroy()
-      server.destroy()
+      for (const socket of [client, server]) {
+        this.#open.delete(socket)
+        if (!this.#resetting.has(socket)) socket.destroy()
+      }
     }
     client.once('close', part)
     server.once('close', part)
@@ -101,6 +103,17 @@ export class FaultProxy {
       [server, client],
     ] as const)
       this.#carry(from, to).catch(part)
+  }
+
+  /**
+   * Node says the end before it resets. A socket destroyed between the two keeps its handle for ever, and so the process; one whose bytes nobody takes
+   * never comes to its end: that one is closed without a reset.
+   */
+  #reset(socket: Socket): void {
+    if (this.#resetting.has(socket)) return
+    if (socket.writableLength > 0 || (socket.writableEnded && !socket.writableFinished)) return void socket.destroy()
+    this.#resetting.add(socket)
+    socket.resetAndDestroy()
   }
 
   async #carry(from: Socket, to: Socket): Promise<void> {
