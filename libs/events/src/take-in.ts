@@ -1,5 +1,6 @@
 import { sql, type Db, type FamilyTx } from '@keepsake/db'
 import { setFamily, span, withTrace } from '@keepsake/telemetry'
+import { boundedSignal } from './bounded-signal.js'
 import type { StoredEvent } from './event-log.js'
 import { UndecodableError } from './failure.js'
 import type { Topic } from './topic.js'
@@ -39,12 +40,8 @@ export async function takeIn<T>(
   signal: AbortSignal,
 ): Promise<void> {
   const message = decode(topic, event)
-  const context: EventContext = {
-    eventId: event.eventId,
-    familyId: event.familyId,
-    attempt,
-    signal: AbortSignal.any([signal, AbortSignal.timeout(handling.deadlineMs)]),
-  }
+  const bounded = boundedSignal(signal, handling.deadlineMs)
+  const context: EventContext = { eventId: event.eventId, familyId: event.familyId, attempt, signal: bounded.signal }
   const fresh = (tx: FamilyTx) =>
     tx.changed(sql`
       insert into events.inbox (grp, event_id, family_id) values (${group}, ${event.eventId}, ${event.familyId})
@@ -77,10 +74,14 @@ export async function takeIn<T>(
     )
   }
   const attributes = { 'messaging.destination': event.topic, 'messaging.message_id': event.eventId, group, attempt }
-  await withTrace(event.headers, () => {
-    setFamily(event.familyId)
-    return span(`event ${event.topic}`, run, attributes, 'consumer')
-  })
+  try {
+    await withTrace(event.headers, () => {
+      setFamily(event.familyId)
+      return span(`event ${event.topic}`, run, attributes, 'consumer')
+    })
+  } finally {
+    bounded.release()
+  }
 }
 
 function decode<T>(topic: Topic<T>, event: StoredEvent): T {
