@@ -22,7 +22,7 @@ export { signedUrlPath, signObjectUrl, verifySignedUrl, type SignedRequest } fro
 export type * from './image-types.js'
 export type * from './video-types.js'
 export type { Media, MediaLimits, MediaOptions } from './media.js'
-export { defaultLimits, openMedia } from './open-media.js'
+export { defaultImageChildren, defaultLimits, openMedia } from './open-media.js'
 export type { LiveMarkers, MotionPhoto } from './live-photo.js'
 export { sniff, sniffBytes, type Sniffed } from './sniff.js'
 export { hammingDistance } from './perceptual-hash.js'

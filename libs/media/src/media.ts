@@ -40,7 +40,7 @@ export interface MediaLimits {
 
 /** How many children, and how long they stay. */
 export interface MediaOptions {
-  /** Children that decode stills at the same time. Default: half the cores, at least 1, at most 4. */
+  /** Children that decode stills at the same time. Default: as many as cores, at most 4. */
   imageChildren?: number
   /** Children that work on videos at the same time. Default 1. */
   videoChildren?: number

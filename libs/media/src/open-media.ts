@@ -36,6 +36,9 @@ export const defaultLimits: MediaLimits = {
   transcodeTimeoutMs: 1_800_000,
 }
 
+/** As many decoders of stills as there are cores, at most 4: one works on one core, and each may take 150 MiB. */
+export const defaultImageChildren = () => Math.min(4, availableParallelism())
+
 /** Makes the pools; no child is started before the first job. Close it when the service stops. */
 export function openMedia(options: MediaOptions = {}): Media {
   return new PooledMedia(options)
@@ -52,7 +55,7 @@ class PooledMedia implements Media {
     this.images = new ChildPool({
       script: new URL('./image-child.js', import.meta.url),
       kind: 'image',
-      size: options.imageChildren ?? Math.min(4, Math.max(1, Math.floor(availableParallelism() / 2))),
+      size: options.imageChildren ?? defaultImageChildren(),
       idleMs,
       memoryMiB: this.limits.imageMemoryMiB,
     })

@@ -39,7 +39,7 @@ export const ingestOptions = z.object({
     max: 86_400_000,
   }),
   KEEPSAKE_INGEST_IMAGE_CHILDREN: number({
-    help: 'Processes that decode stills at the same time; 0: half the cores, at most 4.',
+    help: 'Processes that decode stills at the same time; 0: as many as cores, at most 4.',
     default: 0,
     min: 0,
     max: 64,

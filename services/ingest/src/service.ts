@@ -1,8 +1,7 @@
-import { availableParallelism } from 'node:os'
 import { loadConfig, type Env } from '@keepsake/config'
 import { databaseReadiness, openDb, sql } from '@keepsake/db'
 import { eventConsumer, MediaIngested, openEventLog } from '@keepsake/events'
-import { openMedia, openObjectStore, storeReached } from '@keepsake/media'
+import { defaultImageChildren, openMedia, openObjectStore, storeReached } from '@keepsake/media'
 import { AlbumServiceService } from '@keepsake/proto/album/v1'
 import { FamilyServiceService } from '@keepsake/proto/family/v1'
 import { IngestServiceService } from '@keepsake/proto/ingest/v1'
@@ -22,8 +21,7 @@ export async function startIngest(env: Env): Promise<RunningService> {
   const options = loadConfig(ingestOptions, env)
   const identity = ServiceIdentity.fromEnv('ingest', env)
   const objects = openObjectStore(env)
-  const imageChildren =
-    options.KEEPSAKE_INGEST_IMAGE_CHILDREN || Math.min(4, Math.max(1, Math.floor(availableParallelism() / 2)))
+  const imageChildren = options.KEEPSAKE_INGEST_IMAGE_CHILDREN || defaultImageChildren()
   const videoChildren = options.KEEPSAKE_INGEST_VIDEO_CHILDREN
   const db = openDb(env, { name: 'ingest' })
   const media = openMedia({ imageChildren, videoChildren })
