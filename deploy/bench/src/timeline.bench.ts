@@ -61,14 +61,14 @@ export async function run(): Promise<boolean> {
 
 /** One request, its answer counted and thrown away: who measures must not be busier than who is measured. */
 async function read(url: URL, agent: Agent, authorization: string): Promise<{ status: number; bytes: number }> {
-  const signal = AbortSignal.timeout(10_000)
   return new Promise((resolve, reject) => {
-    const asking = get(url, { agent, headers: { authorization }, signal }, answer => {
+    const asking = get(url, { agent, headers: { authorization }, timeout: 10_000 }, answer => {
       let bytes = 0
       answer.on('data', (chunk: Buffer) => (bytes += chunk.length))
       answer.once('end', () => resolve({ status: answer.statusCode ?? 0, bytes }))
       answer.once('error', reject)
     })
+    asking.once('timeout', () => asking.destroy(new Error('no byte for ten seconds')))
     asking.once('error', reject)
   })
 }
