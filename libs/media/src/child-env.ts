@@ -15,10 +15,10 @@ export function childEnv(): Record<string, string | undefined> {
 }
 
 /**
- * For a child that lives for minutes with large pictures of many sizes: the C library gives every large block back when it is freed. It costs
- * page faults, which a child that does the same small thing over and over would feel.
+ * The C library gives every larger block back when it is freed. Larger is from 32 KiB: the pieces of 64 KiB in which streams carry files would else lie between
+ * what stays, and holes of some hundred megabytes grow there during an import. It costs page faults, which a child that does the same small thing over and over would feel.
  */
-export const givesMemoryBack = { MALLOC_MMAP_THRESHOLD_: '131072', MALLOC_TRIM_THRESHOLD_: '131072' } as const
+export const givesMemoryBack = { MALLOC_MMAP_THRESHOLD_: '32768', MALLOC_TRIM_THRESHOLD_: '131072' } as const
 
 /** How every process of Keepsake keeps memory. `npm start` (package.json) and `deploy/bootstrap.mjs`, which run before anything is built, say the same. */
 export const memoryEnv = { ...fewArenas, ...givesMemoryBack } as const
