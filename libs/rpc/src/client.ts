@@ -6,7 +6,7 @@ import {
   type ClientReadableStream,
   type ServiceError,
 } from '@grpc/grpc-js'
-import { span, traceparent } from '@keepsake/telemetry'
+import { span, traceparent, type Span } from '@keepsake/telemetry'
 import { Breaker } from './breaker.js'
 import { letClosedStreamsGo } from './closed-streams.js'
 import { knowFiles } from './file-resolver.js'
@@ -27,6 +27,7 @@ const breakerRules = { failures: 20, coolDownMs: 1000 }
 // A deadline that was hardly there says nothing about the peer.
 const meaningfulDeadlineMs = 1000
 const spanAttributes = { 'rpc.system': 'grpc' }
+const plainWrite = {}
 
 /** For tests: how long to wait between attempts. */
 export interface ClientTuning {
@@ -81,12 +82,12 @@ class Peer {
 
   unary(method: MethodDefinition, request: unknown, options: CallOptions, repeatable: boolean): Promise<unknown> {
     // One async function for the whole call: each further one costs every hop a promise and its turns.
-    const ask = async () => {
+    const ask = async (span: Span) => {
       try {
         const { deadline, signal } = limits(options, method.path)
         const bytes = method.requestSerialize(request)
         const token = this.token(options)
-        const metadata = metadataOf(options, token instanceof Promise ? await token : token)
+        const metadata = metadataOf(options, token instanceof Promise ? await token : token, traceparent(span))
         for (let attempt = 1; ; attempt++) {
           try {
             return method.responseDeserialize(await this.once(method, bytes, metadata, deadline, signal))
@@ -110,7 +111,7 @@ class Peer {
 
   async *stream(method: MethodDefinition, request: unknown, options: CallOptions): AsyncGenerator<unknown> {
     const { deadline, signal } = limits(options, method.path)
-    const metadata = metadataOf(options, await this.token(options))
+    const metadata = metadataOf(options, await this.token(options), traceparent())
     const { requestSerialize, responseDeserialize, path } = method
     const stream: ClientReadableStream<unknown> = this.channel.makeServerStreamRequest(
       path,
@@ -172,7 +173,7 @@ class Peer {
         onReceiveStatus: settle,
       })
       signal?.addEventListener('abort', cancel, { once: true })
-      call.sendMessageWithContext({}, request)
+      call.sendMessageWithContext(plainWrite, request)
       call.halfClose()
       call.startRead()
     })
@@ -180,12 +181,11 @@ class Peer {
 }
 
 /** What goes with a call beside its message. */
-function metadataOf(options: CallOptions, token: string | undefined): Metadata {
+function metadataOf(options: CallOptions, token: string | undefined, trace: string | undefined): Metadata {
   const metadata = new Metadata()
   if (token !== undefined && token !== '') metadata.set(identityKey, token)
   const key = options.idempotencyKey ?? ('call' in options ? options.call.idempotencyKey : undefined)
   if (key !== undefined) metadata.set(idempotencyKeyKey, key)
-  const trace = traceparent()
   if (trace !== undefined) metadata.set(traceparentKey, trace)
   return metadata
 }

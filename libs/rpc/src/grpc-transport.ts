@@ -29,6 +29,14 @@ const ageGraceMs = 120_000
 /** A call as grpc-js hands it over. */
 type Wire = ServerUnaryCall<unknown, unknown> | ServerWritableStream<unknown, unknown>
 
+/** A method and who answers it. */
+interface Rpc {
+  readonly method: MethodDefinition
+  readonly handler: MessageHandler
+  /** Where its time is recorded, by code; filled in as codes occur. */
+  readonly seconds: Map<string, (seconds: number) => void>
+}
+
 /** What the transport needs beside Nest's handlers. */
 export interface GrpcTransportOptions {
   readonly definitions: readonly RpcDefinition[]
@@ -126,25 +134,26 @@ export class GrpcTransport extends Server implements CustomTransportStrategy {
       const handler = this.messageHandlers.get(method.path)
       if (handler === undefined) throw new Error(`no handler for ${method.path}`)
       const { requestDeserialize, responseSerialize, path } = method
-      const run = method.responseStream ? this.streaming(method, handler) : this.unary(method, handler)
+      const rpc = { method, handler, seconds: new Map() }
+      const run = method.responseStream ? this.streaming(rpc) : this.unary(rpc)
       const type = method.responseStream ? 'serverStream' : 'unary'
       this.server.register(path, run, responseSerialize, requestDeserialize, type)
     }
   }
 
-  private unary(method: MethodDefinition, handler: MessageHandler): handleUnaryCall<unknown, unknown> {
+  private unary(rpc: Rpc): handleUnaryCall<unknown, unknown> {
     return (wire, reply) => {
-      void this.handle(method, wire, call => handler(wire.request, call)).then(
+      void this.handle(rpc, wire, call => rpc.handler(wire.request, call)).then(
         result => reply(null, result),
         (error: unknown) => reply(toStatus(KeepsakeError.from(error))),
       )
     }
   }
 
-  private streaming(method: MethodDefinition, handler: MessageHandler): handleServerStreamingCall<unknown, unknown> {
+  private streaming(rpc: Rpc): handleServerStreamingCall<unknown, unknown> {
     return wire => {
-      void this.handle(method, wire, async call => {
-        const items = (await answer(await handler(wire.request, call))) as AsyncIterable<unknown>
+      void this.handle(rpc, wire, async call => {
+        const items = (await answer(await rpc.handler(wire.request, call))) as AsyncIterable<unknown>
         for await (const item of items) {
           call.signal.throwIfAborted()
           if (!wire.write(item)) await drained(wire, call.signal)
@@ -157,15 +166,10 @@ export class GrpcTransport extends Server implements CustomTransportStrategy {
   }
 
   /** Verifies the call, runs it in its trace and measures it. Rejects with a KeepsakeError. */
-  private handle(method: MethodDefinition, wire: Wire, run: (call: Call) => Promise<unknown>): Promise<unknown> {
+  private handle(rpc: Rpc, wire: Wire, run: (call: Call) => Promise<unknown>): Promise<unknown> {
+    const { method } = rpc
     const started = performance.now()
     const call = new IncomingCall(wire)
-    const done = (code: string) =>
-      serverSeconds.record((performance.now() - started) / 1000, {
-        service: this.options.identity.service,
-        method: method.path,
-        code,
-      })
     const work = async () => {
       try {
         if (!Number.isFinite(call.deadline)) throw deadlineRequired(method.path)
@@ -176,19 +180,29 @@ export class GrpcTransport extends Server implements CustomTransportStrategy {
         }
         const handled = await run(call)
         const result = isObservable(handled) ? await answer(handled) : handled // no further turn for what is there already
-        done('OK')
+        this.took(started, rpc, 'OK')
         return result
       } catch (thrown) {
         const error = this.told(method, thrown, call)
-        done(error.code)
+        this.took(started, rpc, error.code)
         throw error
       } finally {
         call.finish()
       }
     }
     const traceparent = wire.metadata.get(traceparentKey)[0]
-    const carrier = typeof traceparent === 'string' ? { traceparent } : {}
+    const carrier = typeof traceparent === 'string' ? { traceparent } : noCarrier
     return withTrace(carrier, () => span(method.path, work, this.spanAttributes, 'server'))
+  }
+
+  /** Measures a call by its code. */
+  private took(started: number, rpc: Rpc, code: string): void {
+    let record = rpc.seconds.get(code)
+    if (record === undefined) {
+      record = serverSeconds.recorder({ service: this.options.identity.service, method: rpc.method.path, code })
+      rpc.seconds.set(code, record)
+    }
+    record((performance.now() - started) / 1000)
   }
 
   /** The error as it goes out; what is our own fault is logged with its cause, here and only here. */
@@ -203,8 +217,9 @@ export class GrpcTransport extends Server implements CustomTransportStrategy {
 }
 
 const nobody: Caller = { kind: 'anonymous' }
+const noCarrier = {}
 
-/** The call as a handler sees it. Signal and timer are made only for handlers that look: most answer at once. */
+/** The call as a handler sees it. Signal, listener and timer are made only for handlers that look: most answer at once. */
 class IncomingCall implements Call {
   readonly deadline: number
   readonly identity: string | undefined
@@ -215,25 +230,28 @@ class IncomingCall implements Call {
   private finished = false
   private gone: Error | undefined
 
-  constructor(wire: Wire) {
+  constructor(private readonly wire: Wire) {
     this.deadline = Number(wire.getDeadline())
     this.identity = text(wire.metadata, identityKey)
     this.idempotencyKey = text(wire.metadata, idempotencyKeyKey)
-    // grpc-js says so at the end of every call, also of one that was answered.
-    wire.on('cancelled', () => this.cancel())
   }
 
   /** Why the call was aborted, where it was. */
   get abortReason(): Error | undefined {
+    if (this.wire.cancelled) this.cancel()
     return this.gone ?? (this.deadline <= Date.now() ? late() : undefined)
   }
 
   get signal(): AbortSignal {
     if (this.abort === undefined) {
       this.abort = new AbortController()
+      if (this.wire.cancelled) this.cancel()
       if (this.gone !== undefined) this.abort.abort(this.gone)
-      else if (!this.finished)
+      else if (!this.finished) {
+        // grpc-js says so at the end of every call, also of one that was answered.
+        this.wire.on('cancelled', () => this.cancel())
         this.timer = setTimeout(() => this.cancel(), Math.min(this.deadline - Date.now(), 2 ** 31 - 1))
+      }
     }
     return this.abort.signal
   }

@@ -1,6 +1,18 @@
 import { createServer, type AddressInfo } from 'node:net'
-import { Module } from '@nestjs/common'
+import {
+  Inject,
+  Injectable,
+  Module,
+  UseInterceptors,
+  type CallHandler,
+  type ExecutionContext,
+  type NestInterceptor,
+  type Provider,
+  type Type,
+} from '@nestjs/common'
 import { Client as GrpcClient, credentials, Metadata, status } from '@grpc/grpc-js'
+import { currentTrace, span } from '@keepsake/telemetry'
+import { map, type Observable } from 'rxjs'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import {
   callAs,
@@ -11,14 +23,63 @@ import {
   RpcService,
   runService,
   ServiceIdentity,
+  type Call,
   type Client,
+  type RpcHandlers,
   type RunningService,
   type ServiceOptions,
 } from './index.js'
-import { EchoLog, EchoRpc, EchoService } from './testing/echo.js'
+import { EchoLog, EchoRpc, EchoService, type EchoRequest, type EchoResponse } from './testing/echo.js'
 
 @Module({})
 class EchoModule {}
+
+/** Answers an echo, and says in which trace. */
+@RpcService(EchoService)
+class Watching implements RpcHandlers<typeof EchoService> {
+  constructor(@Inject('seen') private readonly seen: (string | undefined)[]) {}
+
+  getEcho({ text }: EchoRequest): Promise<EchoResponse> {
+    this.seen.push(currentTrace()?.traceId)
+    return Promise.resolve({ text, caller: '', deadline: 0 })
+  }
+
+  setEcho(request: EchoRequest): Promise<EchoResponse> {
+    return this.getEcho(request)
+  }
+
+  async *listEchoes(request: EchoRequest): AsyncGenerator<EchoResponse> {
+    yield await this.getEcho(request)
+  }
+}
+
+/** Notes who asks what, and changes the answer. */
+@Injectable()
+class Changing implements NestInterceptor {
+  constructor(@Inject('seen') private readonly seen: string[]) {}
+
+  intercept(context: ExecutionContext, next: CallHandler<EchoResponse>): Observable<EchoResponse> {
+    const rpc = context.switchToRpc()
+    this.seen.push(`${rpc.getData<EchoRequest>().text} of ${rpc.getContext<Call>().caller.kind}`)
+    return next.handle().pipe(map(answer => ({ ...answer, text: `${answer.text}, changed` })))
+  }
+}
+
+@UseInterceptors(Changing)
+@RpcService(EchoService)
+class Intercepted implements RpcHandlers<typeof EchoService> {
+  getEcho({ text }: EchoRequest): Promise<EchoResponse> {
+    return Promise.resolve({ text, caller: '', deadline: 0 })
+  }
+
+  setEcho(request: EchoRequest): Promise<EchoResponse> {
+    return this.getEcho(request)
+  }
+
+  async *listEchoes(request: EchoRequest): AsyncGenerator<EchoResponse> {
+    yield await this.getEcho(request)
+  }
+}
 
 const keys = generateIdentityKeys(['echo', 'album', 'family'])
 const identityOf = (service: string) => ServiceIdentity.fromEnv(service, identityEnv(keys, service))
@@ -35,6 +96,21 @@ const start = (env: Record<string, string> = {}, extra: Pick<ServiceOptions, 're
     rpc: [EchoService],
     ...extra,
   })
+
+const serving = async (controller: Type<unknown>, provider: Provider) => {
+  const other = await runService({
+    name: 'echo',
+    env: { ...identityEnv(keys, 'echo'), KEEPSAKE_LOG_LEVEL: 'silent' },
+    module: { module: EchoModule, controllers: [controller], providers: [provider] },
+    rpc: [EchoService],
+  })
+  const asking = createClient(EchoService, other.address, identityOf('album'))
+  closers.push(
+    () => other.close(),
+    () => asking.close(),
+  )
+  return asking
+}
 
 const until = async (condition: () => boolean) => {
   for (let left = 2000; left > 0 && !condition(); left--) await new Promise(done => setTimeout(done, 10))
@@ -104,6 +180,41 @@ describe('a call', () => {
     abort.abort()
     await expect(pending).rejects.toMatchObject({ code: 'CANCELLED' })
     await until(() => log.aborted.includes('AbortError'))
+  })
+
+  test('that was cancelled before its handler looked is aborted when it looks', async () => {
+    const abort = new AbortController()
+    const pending = client.getEcho({ text: 'work' }, { deadlineMs: 20_000, signal: abort.signal })
+    await until(() => log.calls.length === 1)
+    abort.abort()
+    await expect(pending).rejects.toMatchObject({ code: 'CANCELLED' })
+    // On the same connection: what was sent before it has arrived when it is answered.
+    await client.getEcho({ text: 'after' }, { deadlineMs: 20_000 })
+    log.release()
+    await until(() => log.aborted.includes('AbortError'))
+  })
+
+  test('belongs to the trace it was made in, and outside of any to one of its own', async () => {
+    const seen: (string | undefined)[] = []
+    const watching = await serving(Watching, { provide: 'seen', useValue: seen })
+    const within = await span('a page', async () => {
+      await watching.getEcho({ text: 'a' }, { deadlineMs: 20_000 })
+      await watching.getEcho({ text: 'b' }, { deadlineMs: 20_000 })
+      return currentTrace()?.traceId
+    })
+    await watching.getEcho({ text: 'c' }, { deadlineMs: 20_000 })
+    await watching.getEcho({ text: 'd' }, { deadlineMs: 20_000 })
+    const [a, b, c, d] = seen
+    expect([a, b]).toEqual([within, within])
+    for (const each of seen) expect(each).toMatch(/^[0-9a-f]{32}$/)
+    expect(new Set([within, c, d]).size).toBe(3)
+  })
+
+  test("goes through Nest's own interceptors where its class has some", async () => {
+    const seen: string[] = []
+    const watching = await serving(Intercepted, { provide: 'seen', useValue: seen })
+    expect((await watching.getEcho({ text: 'a' }, { deadlineMs: 20_000 })).text).toBe('a, changed')
+    expect(seen).toEqual(['a of service'])
   })
 
   test('streams its answers, with the error after them', async () => {

@@ -21,6 +21,7 @@ export {
   traceparent,
   withFamily,
   withTrace,
+  type Span,
   type SpanAttributes,
   type SpanRole,
 } from './trace.js'

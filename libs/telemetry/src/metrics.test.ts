@@ -33,6 +33,26 @@ describe('a declared metric', () => {
     )
   })
 
+  test('a recorder counts into the same series as its labels do', async () => {
+    const age = metrics.declare({
+      ...base,
+      name: 'test_age_seconds',
+      unit: 's',
+      kind: 'histogram',
+      labels: { kind: 'a few words' },
+      buckets: [1],
+    })
+    const record = age.recorder({ kind: 'old' })
+    age.record(2, { kind: 'old' })
+    record(0.5)
+    record(3)
+    age.record(1, { kind: 'new' })
+    const text = await metricsText()
+    expect(text).toContain('test_age_seconds_bucket{kind="old",le="1"} 1\n')
+    expect(text).toContain('test_age_seconds_sum{kind="old"} 5.5\ntest_age_seconds_count{kind="old"} 3\n')
+    expect(text).toContain('test_age_seconds_count{kind="new"} 1\n')
+  })
+
   test('a gauge that is read shows what is so now, and nothing once it is stopped or fails', async () => {
     const depth = metrics.declare({ ...base, name: 'test_depth', kind: 'gauge', labels: { queue: ['a', 'b'] } })
     const stop = depth.observe(async set => set(3, { queue: 'a' }))

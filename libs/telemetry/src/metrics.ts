@@ -41,6 +41,8 @@ export interface Counter<S extends LabelSchema> {
 /** A distribution. */
 export interface Histogram<S extends LabelSchema> {
   record(value: number, labels: Labels<S>): void
+  /** `record` for one set of labels that is looked up once: for what is recorded with every call. */
+  recorder(labels: Labels<S>): (value: number) => void
 }
 
 /** A number as it stands now. */
@@ -103,7 +105,15 @@ class Metric {
   }
 
   record(value: number, labels: Labels<LabelSchema>): void {
+    this.recordIn(this.seriesOf(labels), value)
+  }
+
+  recorder(labels: Labels<LabelSchema>): (value: number) => void {
     const series = this.seriesOf(labels)
+    return value => this.recordIn(series, value)
+  }
+
+  private recordIn(series: Series, value: number): void {
     const { bounds } = this
     let bucket = 0
     while (bucket < bounds.length && value > (bounds[bucket] as number)) bucket++

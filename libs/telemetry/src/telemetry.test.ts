@@ -20,6 +20,7 @@ import {
 
 const exporter = new InMemorySpanExporter()
 let telemetry: Telemetry | undefined
+const traceIdOf = (header: string) => header.split('-')[1]
 afterEach(async () => {
   await telemetry?.shutdown()
   exporter.reset()
@@ -61,6 +62,21 @@ test('the trace header is the one that the W3C propagator writes, whether spans 
     await span('a', async () => {
       expect(traceparent()).toMatch(/^00-[0-9a-f]{32}-[0-9a-f]{16}-0[01]$/)
       expect({ traceparent: traceparent() }).toEqual(injectTrace())
+    })
+    await telemetry.shutdown()
+  }
+})
+
+test('a call takes its ids with it, whether it is made in a trace or outside of any', async () => {
+  for (const options of [{ spanExporter: exporter }, {}]) {
+    telemetry = startTelemetry('test', {}, options)
+    const call = () => span('call', async active => traceparent(active) ?? '', {}, 'client')
+    const [one, other] = [await call(), await call()]
+    expect(one).toMatch(/^00-[0-9a-f]{32}-[0-9a-f]{16}-0[01]$/)
+    expect(traceIdOf(other)).not.toBe(traceIdOf(one))
+    await withTrace({ traceparent: one }, async () => {
+      expect(currentTrace()?.traceId).toBe(traceIdOf(one))
+      expect(traceIdOf(await call())).toBe(traceIdOf(one))
     })
     await telemetry.shutdown()
   }

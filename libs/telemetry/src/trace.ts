@@ -1,7 +1,8 @@
+import { randomFillSync } from 'node:crypto'
 import {
   context,
   createContextKey,
-  isSpanContextValid,
+  INVALID_TRACEID,
   propagation,
   ROOT_CONTEXT,
   SpanKind,
@@ -11,6 +12,9 @@ import {
   type Attributes,
   type Span,
 } from '@opentelemetry/api'
+import { LinkedContext } from './linked-context.js'
+
+export type { Span }
 
 /** Values that may be attached to a span. Ids and numbers; never names, addresses or secrets. */
 export type SpanAttributes = Attributes
@@ -36,7 +40,7 @@ export function setExporting(on: boolean): void {
 
 /**
  * Runs `fn` inside a span named `name`. The span ends when the promise settles and carries the error's name when it
- * rejects. Everything started inside (calls, events, logs) joins the same trace.
+ * rejects. Everything started inside (calls, events, logs) joins the same trace; of a `client` span that may be only the call that is given the span.
  */
 export function span<T>(
   name: string,
@@ -44,7 +48,7 @@ export function span<T>(
   attributes: SpanAttributes = {},
   role: SpanRole = 'internal',
 ): Promise<T> {
-  if (!exporting) return unseen(fn)
+  if (!exporting) return unseen(fn, role)
   return trace.getTracer('keepsake').startActiveSpan(name, { kind: kinds[role], attributes }, async active => {
     try {
       return await fn(active)
@@ -60,32 +64,35 @@ export function span<T>(
 
 /**
  * Without an exporter the ids of the first span serve the whole trace: a span nobody will see is not worth its cost, nor is a sampler that
- * is asked each time whether to drop it.
+ * is asked each time whether to drop it. A client's span has nothing inside but a call that takes the ids from the span it is given: it needs
+ * no context of its own.
  */
-function unseen<T>(fn: (span: Span) => Promise<T>): Promise<T> {
+function unseen<T>(fn: (span: Span) => Promise<T>, role: SpanRole): Promise<T> {
   const here = context.active()
   const around = trace.getSpan(here)
   if (around !== undefined) return fn(around)
-  const ids = { traceId: hex(32), spanId: hex(16), traceFlags: TraceFlags.NONE }
-  const first = trace.wrapSpanContext(ids)
-  return context.with(trace.setSpan(here, first), fn, undefined, first)
+  const first = trace.wrapSpanContext({ traceId: randomHex(16), spanId: randomHex(8), traceFlags: TraceFlags.NONE })
+  return role === 'client' ? fn(first) : context.with(trace.setSpan(here, first), fn, undefined, first)
 }
 
-/** So many random hexadecimal digits, a multiple of eight; the first is never 0: ids of zeros alone are not valid. They protect nothing. */
-function hex(digits: number): string {
-  let text = Math.floor(0x10000000 + Math.random() * 0xf0000000).toString(16)
-  while (text.length < digits)
-    text += Math.floor(Math.random() * 0x100000000)
-      .toString(16)
-      .padStart(8, '0')
-  return text
+// Random bytes are fetched for many ids at once: each fetch costs more than an id does.
+const random = Buffer.alloc(4096)
+let randomUsed = random.length
+
+/** So many random bytes, at most 4096, in hexadecimal digits. */
+function randomHex(bytes: number): string {
+  if (randomUsed + bytes > random.length) {
+    randomFillSync(random)
+    randomUsed = 0
+  }
+  return random.toString('hex', randomUsed, (randomUsed += bytes))
 }
 
-/** The W3C header `traceparent` of where we are now; undefined outside of any trace. */
-export function traceparent(): string | undefined {
-  const here = trace.getSpanContext(context.active())
-  if (here === undefined || !isSpanContextValid(here)) return undefined
-  return `00-${here.traceId}-${here.spanId}-${here.traceFlags.toString(16).padStart(2, '0')}`
+/** The W3C header `traceparent` of a span, by default of where we are now; undefined outside of any trace. */
+export function traceparent(of: Span | undefined = trace.getSpan(context.active())): string | undefined {
+  const ids = of?.spanContext()
+  if (ids === undefined || ids.traceId === INVALID_TRACEID) return undefined
+  return `00-${ids.traceId}-${ids.spanId}-${ids.traceFlags === TraceFlags.NONE ? '00' : ids.traceFlags.toString(16).padStart(2, '0')}`
 }
 
 /** The W3C trace headers of where we are now (`traceparent`), to be sent along; empty outside of any trace. */
@@ -101,6 +108,7 @@ interface Scope {
 }
 
 const scopeKey = createContextKey('keepsake.scope')
+const root = new LinkedContext(ROOT_CONTEXT, createContextKey('keepsake.root'), undefined)
 
 /**
  * Runs `fn` as a continuation of the trace in `carrier`; without one it starts from none. What it does is a piece of work
@@ -108,7 +116,7 @@ const scopeKey = createContextKey('keepsake.scope')
  */
 export function withTrace<T>(carrier: Readonly<Record<string, string | undefined>>, fn: () => T): T {
   const scope: Scope = { familyId: undefined }
-  return context.with(propagation.extract(ROOT_CONTEXT.setValue(scopeKey, scope), carrier), fn)
+  return context.with(propagation.extract(root.setValue(scopeKey, scope), carrier), fn)
 }
 
 /** Says whose work this is, as soon as that is known: every line logged in it carries the family's id. */

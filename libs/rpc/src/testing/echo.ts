@@ -48,7 +48,7 @@ export class EchoLog {
   release: () => void = () => {}
 }
 
-/** Answers echoes: `hold` waits for release or abort, `bug` throws what is no KeepsakeError. */
+/** Answers echoes: `hold` waits for release or abort, `work` for release alone, `bug` throws what is no KeepsakeError. */
 @RpcService(EchoService)
 export class EchoRpc implements RpcHandlers<typeof EchoService> {
   constructor(private readonly log: EchoLog) {}
@@ -58,6 +58,7 @@ export class EchoRpc implements RpcHandlers<typeof EchoService> {
     const failure = this.log.failures.shift()
     if (failure !== undefined) throw failure
     if (request.text === 'hold') await this.hold(call)
+    if (request.text === 'work') await this.work(call)
     if (request.text === 'bug') throw new TypeError('secret table of passwords')
     return { text: request.text, caller: JSON.stringify(call.caller), deadline: call.deadline }
   }
@@ -70,6 +71,12 @@ export class EchoRpc implements RpcHandlers<typeof EchoService> {
     for (let i = 0; i < 3; i++) yield { text: `${request.text}${i}`, caller: call.caller.kind, deadline: call.deadline }
     const failure = this.log.failures.shift()
     if (failure !== undefined) throw failure
+  }
+
+  /** Looks at the signal only once it is released. */
+  private async work(call: Call): Promise<void> {
+    await new Promise<void>(resolve => (this.log.release = resolve))
+    if (call.signal.aborted) this.log.aborted.push((call.signal.reason as Error).name)
   }
 
   private hold(call: Call): Promise<void> {
