@@ -1,4 +1,4 @@
-import { beNice } from '@keepsake/config/niceness'
+import { beNiceAltogether } from '@keepsake/config/niceness'
 import { serveJobs } from './child-runtime.js'
 import { allowOnlyPhotos, openImage } from './image-input.js'
 import type { DecodeRgbOptions, RenderImageJob } from './image-types.js'
@@ -7,7 +7,7 @@ import { decodeRgb, frugal, renderImage } from './render-image.js'
 
 // Entry of the child that decodes stills. See ChildPool for its life.
 // Whoever waits for an answer comes before it, and it before the models.
-beNice(5)
+beNiceAltogether(5)
 frugal()
 allowOnlyPhotos()
 

@@ -1,4 +1,4 @@
-import { beNice } from '@keepsake/config/niceness'
+import { beNiceAltogether } from '@keepsake/config/niceness'
 import { Log } from 'node-av/lib'
 import { AV_LOG_QUIET } from 'node-av/constants'
 import { serveJobs } from './child-runtime.js'
@@ -10,7 +10,7 @@ import { transcodePlayback } from './video-transcode.js'
 // Entry of the child that works on videos. FFmpeg's own words about a broken file are of no use to anybody here.
 Log.setLevel(AV_LOG_QUIET)
 // A film of minutes must not hold up a photo. FFmpeg's threads begin later and inherit it.
-beNice(10)
+beNiceAltogether(10)
 
 serveJobs({
   probe: ({ file, maxPixels }: { file: string; maxPixels: number }) => probeVideo(file, maxPixels),

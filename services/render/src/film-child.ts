@@ -2,7 +2,7 @@
 import { readFileSync, rmSync } from 'node:fs'
 import { link, symlink } from 'node:fs/promises'
 import path from 'node:path'
-import { beNice } from '@keepsake/config/niceness'
+import { beNiceAltogether } from '@keepsake/config/niceness'
 import sharp from 'sharp'
 import { clipSound, encodeSegment, joinSegments } from './av.js'
 import { compose } from './compose.js'
@@ -18,7 +18,7 @@ const PICTURES_SHARE = 0.92
 const POSTER_QUALITY = 85
 
 // Minutes of work: everybody else comes first. The encoder's threads begin later and inherit it.
-beNice(10)
+beNiceAltogether(10)
 
 process.once('message', (job: FilmJob) => {
   // The service is gone, even by kill -9: nobody will take the film or remove its folder.
