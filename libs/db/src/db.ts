@@ -4,6 +4,7 @@ import pg from 'pg'
 import { connection } from './connection.js'
 import { Dedicated } from './dedicated.js'
 import { databaseError } from './errors.js'
+import { familyShare } from './family-share.js'
 import { isId } from './id.js'
 import type { Answer, Statement } from './led-query.js'
 import { Loan } from './loan.js'
@@ -56,8 +57,6 @@ export interface DbCallOptions {
 
 /** A call without a deadline waits so long for a connection while others use them all, ms. */
 const longestQueueMs = 60_000
-/** The share of the connections that one family does not get, however much of it waits for a lock. */
-const leftToOthers = 1 / 4
 /** For a readiness probe a commit is news for so long, ms. */
 const answerHoldsMs = 2_000
 
@@ -89,7 +88,7 @@ export class Db {
       lock_timeout: options.lockTimeoutMs ?? 0,
     }
     const max = options.max ?? 8
-    this.#turns = new Turns(max, max - Math.max(max > 2 ? 1 : 0, Math.floor(max * leftToOthers)))
+    this.#turns = new Turns(max, familyShare(max))
     this.#pool = new pg.Pool({
       ...this.#config,
       max,

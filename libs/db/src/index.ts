@@ -19,3 +19,4 @@ export {
 } from './provision.js'
 export { sql, Sql } from './sql.js'
 export { Turns, TurnTimeout, type Patience } from './turns.js'
+export { familyShare } from './family-share.js'

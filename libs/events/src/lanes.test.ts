@@ -53,6 +53,38 @@ test('families take turns', async () => {
   expect(order.indexOf('small')).toBeLessThan(3)
 })
 
+test("one family leaves places to others, whatever its tasks wait for; each place it gives back is another's, or its own again", async () => {
+  const lanes = new Lanes({ p: 4 })
+  const begun: string[] = []
+  const ends = new Map<string, () => void>()
+  const add = (family: string, name: string) =>
+    lanes.add({
+      lane: name,
+      family,
+      pool: 'p',
+      run: () => {
+        begun.push(name)
+        return new Promise<void>(resolve => ends.set(name, resolve))
+      },
+    })
+  const end = async (name: string) => {
+    ends.get(name)?.()
+    await new Promise(resolve => setImmediate(resolve))
+  }
+  for (let i = 1; i <= 5; i++) add('big', `b${i}`)
+  expect(begun).toEqual(['b1', 'b2', 'b3'])
+  add('small', 's1')
+  expect(begun).toEqual(['b1', 'b2', 'b3', 's1'])
+  add('small', 's2')
+  await end('b2')
+  await end('s1')
+  expect(begun.slice(4).sort()).toEqual(['b4', 's2'])
+  await end('s2')
+  expect(begun.length).toBe(6) // the place stays free: the big family has its share
+  await end('b1')
+  expect(begun.slice(6)).toEqual(['b5'])
+})
+
 test('tasks dropped before they begin never run, and their lane can be used again', async () => {
   const lanes = new Lanes({ p: 1 })
   const ran: string[] = []

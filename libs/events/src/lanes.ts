@@ -1,3 +1,5 @@
+import { familyShare } from '@keepsake/db'
+
 /** A piece of work that keeps its order within its lane. */
 export interface Task {
   /** Work of one lane runs one after another. */
@@ -22,13 +24,15 @@ interface Lane {
 interface Pool {
   readonly limit: number
   running: number
+  /** Tasks running now, by family. */
+  readonly runningOf: Map<string, number>
   /** Lanes that could run, by family; the map's order is whose turn it is. */
   readonly ready: Map<string, Lane[]>
 }
 
 /**
- * Runs tasks side by side, in order within a lane, in turns between families, never more at a time than the pool's limit. A task must not
- * reject: it settles its own failures.
+ * Runs tasks side by side, in order within a lane, in turns between families, never more at a time than the pool's limit, and of one family no more than its
+ * share of it: handlers that wait for something of their family do not keep others from beginning. A task must not reject: it settles its own failures.
  */
 export class Lanes {
   readonly #lanes = new Map<string, Lane>()
@@ -38,7 +42,8 @@ export class Lanes {
   #stopped = false
 
   constructor(limits: Readonly<Record<string, number>>) {
-    for (const [name, limit] of Object.entries(limits)) this.#pools.set(name, { limit, running: 0, ready: new Map() })
+    for (const [name, limit] of Object.entries(limits))
+      this.#pools.set(name, { limit, running: 0, runningOf: new Map(), ready: new Map() })
   }
 
   /** Tasks running now. */
@@ -88,7 +93,9 @@ export class Lanes {
   }
 
   #take(pool: Pool): { lane: Lane; task: Task } | undefined {
+    const most = familyShare(pool.limit)
     for (const [family, lanes] of pool.ready) {
+      if ((pool.runningOf.get(family) ?? 0) >= most) continue
       // The family goes to the end of the queue, whether it has more or not.
       pool.ready.delete(family)
       for (let lane = lanes.shift(); lane !== undefined; lane = lanes.shift()) {
@@ -112,10 +119,12 @@ export class Lanes {
       const { lane, task } = next
       lane.running = true
       pool.running++
+      count(pool.runningOf, lane.family, 1)
       this.#running++
       void task.run().finally(() => {
         lane.running = false
         pool.running--
+        count(pool.runningOf, lane.family, -1)
         this.#running--
         if (lane.tasks.length > 0) this.#offer(lane)
         else this.#lanes.delete(lane.id)
@@ -124,4 +133,10 @@ export class Lanes {
       })
     }
   }
+}
+
+function count(of: Map<string, number>, family: string, change: 1 | -1): void {
+  const now = (of.get(family) ?? 0) + change
+  if (now > 0) of.set(family, now)
+  else of.delete(family)
 }

@@ -24,7 +24,7 @@ export interface FaceTools extends DetectTools {
 export class FaceEvents {
   constructor(@Inject(FACE_TOOLS) private readonly tools: FaceTools) {}
 
-  @OnEventWork(MediaIngested, { concurrency: 3, deadlineMs: 600_000 })
+  @OnEventWork(MediaIngested, { concurrency: 4, deadlineMs: 600_000 })
   async ingested(event: MediaIngested, context: EventContext): Promise<Effect | undefined> {
     return detectItem(this.tools, event, context)
   }
