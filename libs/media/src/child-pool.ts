@@ -8,14 +8,21 @@ import { childEnv } from './child-env.js'
 import type { FromChild, ToChild } from './child-protocol.js'
 import { jobQueueSeconds, jobSeconds } from './metrics.js'
 import { mediaError, mediaFailures, type MediaFailure } from './errors.js'
+import { nextJob } from './next-job.js'
 
 /** How a pool keeps its children. */
 export interface ChildPoolOptions {
   /** The child's program. */
   script: URL
   kind: 'image' | 'video'
-  /** Most children at a time. */
+  /** Most children at a time, those for guests aside. */
   size: number
+  /** Children beyond that, each for a family that would else wait behind another one's jobs. */
+  guests: number
+  /** Niceness of the children, 0 to 19. */
+  niceness: number
+  /** Niceness of the guests' children: theirs is what somebody waits for. */
+  guestNiceness: number
   /** An idle child is ended after this long, ms. */
   idleMs: number
   /** A child above this resident memory is killed and its job fails with TOO_LARGE, MiB. */
@@ -27,6 +34,8 @@ export interface JobCall {
   name: string
   input: unknown
   timeoutMs: number
+  /** Whose file it is; undefined: nobody's in particular. */
+  family?: string | undefined
   signal?: AbortSignal | undefined
   onProgress?: ((share: number) => void) | undefined
   /** Streaming jobs: called for each item in turn; the child goes on when it resolves. False ends the job. */
@@ -56,6 +65,7 @@ interface Job extends JobCall {
 
 interface Child {
   process: ChildProcess
+  guest: boolean
   scratch: number
   jobs: number
   job?: Job
@@ -67,7 +77,7 @@ interface Child {
 }
 
 /**
- * A few child processes that do one job at a time. A child that crashes, runs out of its time or grows above its memory is ended and its job fails with
+ * A few child processes that do one job at a time; which one is next, `nextJob` says. A child that crashes, runs out of its time or grows above its memory is ended and its job fails with
  * a code; the next job gets a fresh one. A job whose child went by itself is tried once more, so that an accident (or a kill from outside) is not blamed
  * on the file.
  */
@@ -123,22 +133,32 @@ export class ChildPool {
 
   private next(): void {
     while (this.queue.length > 0) {
-      const free = [...this.children].find(child => !child.job && !child.ending)
-      if (!free && this.children.size >= this.options.size) return
-      const job = this.queue.shift()
-      if (job) this.start(free ?? this.spawn(), job)
+      const { size, guests } = this.options
+      const children = [...this.children]
+      const taken = children.filter(child => child.job ?? child.ending)
+      const free = (guest: boolean, most: number) => most - taken.filter(child => child.guest === guest).length
+      const next = nextJob(
+        this.queue.map(job => job.family),
+        children.flatMap(child => (child.job ? [child.job.family] : [])),
+        { regular: free(false, size), guest: free(true, guests) },
+      )
+      const [job] = next ? this.queue.splice(next.index, 1) : []
+      if (!next || !job) return
+      const idle = children.find(child => child.guest === next.guest && !child.job && !child.ending)
+      this.start(idle ?? this.spawn(next.guest), job)
     }
   }
 
-  private spawn(): Child {
+  private spawn(guest: boolean): Child {
     const scratch = anonymousFile()
-    const process_ = fork(this.options.script, [], {
+    const { niceness, guestNiceness } = this.options
+    const process_ = fork(this.options.script, [String(guest ? guestNiceness : niceness)], {
       serialization: 'advanced',
       execArgv: [`--max-old-space-size=${heapMiB}`, '--no-warnings'],
       env: { ...childEnv(), UV_THREADPOOL_SIZE: '2', VIPS_CONCURRENCY: '1' },
       stdio: ['ignore', 'ignore', 'pipe', 'ipc', scratch],
     })
-    const child: Child = { process: process_, scratch, jobs: 0, stderr: '', timers: [] }
+    const child: Child = { process: process_, guest, scratch, jobs: 0, stderr: '', timers: [] }
     process_.stderr?.on('data', (text: Buffer) => (child.stderr = (child.stderr + text.toString()).slice(-2000)))
     process_.on('message', (message: FromChild) => this.heard(child, message))
     process_.on('error', () => undefined) // 'exit' or a failed spawn follows

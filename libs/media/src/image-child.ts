@@ -6,8 +6,7 @@ import { liveMarkers, writeMotionPhotoVideo } from './live-photo.js'
 import { decodeRgb, frugal, renderImage } from './render-image.js'
 
 // Entry of the child that decodes stills. See ChildPool for its life.
-// Whoever waits for an answer comes before it, and it before the models.
-beNiceAltogether(5)
+beNiceAltogether(Number(process.argv[2]))
 frugal()
 allowOnlyPhotos()
 

@@ -111,4 +111,6 @@ export interface JobOptions {
   /** Wall-clock limit in ms; default from `MediaLimits`. */
   timeoutMs?: number
   signal?: AbortSignal
+  /** Whose file it is: families take turns at the children. */
+  family?: string
 }

@@ -42,6 +42,11 @@ export interface MediaLimits {
 export interface MediaOptions {
   /** Children that decode stills at the same time. Default: as many as cores, at most 4. */
   imageChildren?: number
+  /**
+   * Niceness of the children that decode stills, 0 to 19 (Linux). Default 5: whoever waits for an answer comes before them, and they before the models.
+   * One more child, five less nice, is started for a family that would else wait behind another one's stills: see `nextJob`.
+   */
+  imageNiceness?: number
   /** Children that work on videos at the same time. Default 1. */
   videoChildren?: number
   /** An idle child is ended after this long, ms. Default 30,000. */

@@ -51,10 +51,13 @@ class PooledMedia implements Media {
 
   constructor(options: MediaOptions) {
     this.limits = { ...defaultLimits, ...options.limits }
-    const idleMs = options.idleMs ?? 30_000
+    const { idleMs = 30_000, imageNiceness = 5 } = options
     this.images = new ChildPool({
       script: new URL('./image-child.js', import.meta.url),
       kind: 'image',
+      guests: 1,
+      niceness: imageNiceness,
+      guestNiceness: Math.max(0, imageNiceness - 5),
       size: options.imageChildren ?? defaultImageChildren(),
       idleMs,
       memoryMiB: this.limits.imageMemoryMiB,
@@ -62,6 +65,9 @@ class PooledMedia implements Media {
     this.videos = new ChildPool({
       script: new URL('./video-child.js', import.meta.url),
       kind: 'video',
+      guests: 0,
+      niceness: 10,
+      guestNiceness: 10,
       size: options.videoChildren ?? 1,
       idleMs,
       memoryMiB: this.limits.videoMemoryMiB,
@@ -108,7 +114,7 @@ class PooledMedia implements Media {
     const input = { file, everyS, timestamps, maxSide, maxFrames, rotation, maxPixels: this.limits.maxVideoPixels }
     const timeoutMs = options.timeoutMs ?? this.limits.transcodeTimeoutMs
     return frameStream(
-      (onItem, signal) => this.videos.run({ name: 'frames', input, timeoutMs, signal, onItem }),
+      (onItem, signal) => this.videos.run({ name: 'frames', input, timeoutMs, family: options.family, signal, onItem }),
       options.signal,
     )
   }
@@ -153,19 +159,26 @@ class PooledMedia implements Media {
     await Promise.all([this.images.close(), this.videos.close()])
   }
 
-  private image<T>(name: string, input: unknown, { timeoutMs, signal }: JobOptions): Promise<T> {
-    const call = { name, input, timeoutMs: timeoutMs ?? this.limits.imageTimeoutMs, signal }
+  private image<T>(name: string, input: unknown, { timeoutMs, signal, family }: JobOptions): Promise<T> {
+    const call = { name, input, timeoutMs: timeoutMs ?? this.limits.imageTimeoutMs, signal, family }
     return this.images.run(call) as Promise<T>
   }
 
   private video<T>(
     name: string,
     input: object,
-    { timeoutMs, signal }: JobOptions,
+    { timeoutMs, signal, family }: JobOptions,
     onProgress?: (share: number) => void,
   ): Promise<T> {
     const limited = { ...input, maxPixels: this.limits.maxVideoPixels }
-    const call = { name, input: limited, timeoutMs: timeoutMs ?? this.limits.videoTimeoutMs, signal, onProgress }
+    const call = {
+      name,
+      input: limited,
+      timeoutMs: timeoutMs ?? this.limits.videoTimeoutMs,
+      signal,
+      family,
+      onProgress,
+    }
     return this.videos.run(call) as Promise<T>
   }
 }

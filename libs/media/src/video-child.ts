@@ -10,7 +10,7 @@ import { transcodePlayback } from './video-transcode.js'
 // Entry of the child that works on videos. FFmpeg's own words about a broken file are of no use to anybody here.
 Log.setLevel(AV_LOG_QUIET)
 // A film of minutes must not hold up a photo. FFmpeg's threads begin later and inherit it.
-beNiceAltogether(10)
+beNiceAltogether(Number(process.argv[2]))
 
 serveJobs({
   probe: ({ file, maxPixels }: { file: string; maxPixels: number }) => probeVideo(file, maxPixels),

@@ -20,7 +20,7 @@ export async function startFace(env: Env): Promise<RunningService> {
   const db = openDb(env, { name: 'face' })
   const store = openObjectStore(env)
   const idleMs = config.KEEPSAKE_FACE_IDLE_MS
-  const media = openMedia({ idleMs })
+  const media = openMedia({ idleMs, imageNiceness: 10 })
   const models = openInference(config.KEEPSAKE_MODELS_DIR, {
     ...(config.KEEPSAKE_FACE_WORKERS > 0 ? { workers: config.KEEPSAKE_FACE_WORKERS } : {}),
     idleReleaseMs: idleMs,

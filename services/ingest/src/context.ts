@@ -46,8 +46,8 @@ export class Context implements Deps {
     this.media = parts.media
     this.places = parts.places
     this.knobs = parts.knobs
-    // One more than there are children: while one item is decoded, the next is fetched and the last one stored.
-    this.turns = { stills: new Turns(parts.stills + 1), videos: new Turns(parts.videos) }
+    // One more than there are children: while one item is decoded, the next is fetched and the last one stored. And one that is never the same family's.
+    this.turns = { stills: new Turns(parts.stills + 2, parts.stills + 1), videos: new Turns(parts.videos) }
     this.#family = parts.family
     this.#album = parts.album
   }

@@ -189,7 +189,7 @@ async function decode(
 ): Promise<Worked> {
   if (item.size === 0) throw mediaError('EMPTY_FILE')
   const sniffed = sniff(await objectSource(deps.objects, item.originalKey, item.size, signal).read(0, sniffBytes))
-  const work: Work = { deps, item, rotation, signal, prefix: mediaPrefix(familyId, item.id) }
+  const work: Work = { deps, familyId, item, rotation, signal, prefix: mediaPrefix(familyId, item.id) }
   const withOriginal = (fn: (path: string) => Promise<Worked>) =>
     deps.objects.withFile(item.originalKey, fn, { signal })
   switch (sniffed.kind) {
@@ -212,6 +212,7 @@ async function decode(
 
 interface Work {
   deps: Deps
+  familyId: string
   item: ItemRow
   rotation: Rotation
   signal: AbortSignal
@@ -223,8 +224,8 @@ async function decodeStill(
   path: string,
   sniffed: { format: string; contentType: string },
 ): Promise<Worked> {
-  const { deps, item, rotation, signal } = work
-  const image = await deps.media.renderImage({ source: path, rotation }, { signal })
+  const { deps, item, rotation, signal, familyId: family } = work
+  const image = await deps.media.renderImage({ source: path, rotation }, { signal, family })
   const keys = await storeRenditions(work, image)
   const still: Worked = {
     kind: 'photo',
@@ -254,8 +255,8 @@ const keepStill =
   }
 
 async function withMotion(work: Work, still: Worked, path: string, target: string): Promise<Worked> {
-  const { deps, signal, prefix } = work
-  if (!(await deps.media.motionPhotoVideo(path, target, { signal }))) return still
+  const { deps, signal, prefix, familyId: family } = work
+  if (!(await deps.media.motionPhotoVideo(path, target, { signal, family }))) return still
   const live = await withClip(work, still, target)
   const clip = `${prefix}clip`
   await deps.objects.put(clip, createReadStream(target), { contentType: 'video/mp4', signal })
@@ -263,8 +264,8 @@ async function withMotion(work: Work, still: Worked, path: string, target: strin
 }
 
 async function withClip(work: Work, still: Worked, clip: string): Promise<Worked> {
-  const { deps, rotation, signal } = work
-  const probe = await deps.media.probeVideo(clip, { signal })
+  const { deps, rotation, signal, familyId: family } = work
+  const probe = await deps.media.probeVideo(clip, { signal, family })
   const { playback, motion } = await storePlayback(work, clip, rotation)
   return {
     ...still,
@@ -281,10 +282,10 @@ async function decodeVideo(
   path: string,
   sniffed: { contentType: string; format: string },
 ): Promise<Worked> {
-  const { deps, item, rotation, signal, prefix } = work
-  const probe = await deps.media.probeVideo(path, { signal })
-  const frame: RgbImage = await deps.media.posterFrame(path, { rotation, signal })
-  const image = await deps.media.renderImage({ source: frame }, { signal })
+  const { deps, item, rotation, signal, prefix, familyId: family } = work
+  const probe = await deps.media.probeVideo(path, { signal, family })
+  const frame: RgbImage = await deps.media.posterFrame(path, { rotation, signal, family })
+  const image = await deps.media.renderImage({ source: frame }, { signal, family })
   const keys = await storeRenditions(work, image)
   const poster = `${prefix}renditions/poster`
   await deps.objects.put(poster, image.preview.data, { contentType: image.preview.contentType, signal })
@@ -315,10 +316,10 @@ async function storeRenditions(work: Work, image: RenderedImage): Promise<{ thum
 
 /** Writes the file to play; says its key and how much each second moves. */
 function storePlayback(work: Work, path: string, rotation: Rotation): Promise<{ playback: string; motion: number[] }> {
-  const { deps, signal, prefix } = work
+  const { deps, signal, prefix, familyId: family } = work
   return inScratch(async dir => {
     const target = join(dir, 'playback.mp4')
-    const { motion } = await deps.media.transcodePlayback(path, target, { rotation, signal })
+    const { motion } = await deps.media.transcodePlayback(path, target, { rotation, signal, family })
     const playback = `${prefix}renditions/playback`
     await deps.objects.put(playback, createReadStream(target), { contentType: 'video/mp4', signal })
     return { playback, motion }
@@ -329,7 +330,10 @@ function storePlayback(work: Work, path: string, rotation: Rotation): Promise<{ 
 async function soundOf(work: Work, path: string, probe: VideoProbe): Promise<Pick<Rendered, 'loudness' | 'hasAudio'>> {
   if (probe.audio.length === 0) return { hasAudio: false }
   try {
-    const { rmsDb }: Loudness = await work.deps.media.loudness(path, { signal: work.signal })
+    const { rmsDb }: Loudness = await work.deps.media.loudness(path, {
+      signal: work.signal,
+      family: work.familyId,
+    })
     return { hasAudio: true, loudness: rmsDb.map(db => Math.round(10 ** (db / 20) * 1e4) / 1e4) }
   } catch (error) {
     if (isMediaFailure(error)) return { hasAudio: true }
