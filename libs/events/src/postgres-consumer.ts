@@ -6,6 +6,7 @@ import type { Consumer, ConsumerOptions, Subscription } from './event-log.js'
 import { disturbed, Intake, type Scope } from './intake.js'
 import { consumerLag, deadLetters, outboxAge, parkedEvents } from './metrics.js'
 import { horizonOf, readOutbox, type OutboxRow } from './outbox-reader.js'
+import { PlacesToRead, type PlaceToRead } from './places-to-read.js'
 import { beginning, Watermark, type Position } from './watermark.js'
 
 /** Knobs of the Postgres adapter; the defaults fit, tests turn them. */
@@ -72,6 +73,7 @@ export class PostgresConsumer implements Consumer {
   #stopping = false
   #wake: (() => void) | undefined
   #woken = false
+  readonly #toRead = new PlacesToRead()
   #loop: Promise<void> = Promise.resolve()
   #stopMeasuring: (() => void)[] = []
 
@@ -186,6 +188,7 @@ export class PostgresConsumer implements Consumer {
     let nextRebalance = 0
     let nextPlace = 0
     let nextParked = 0
+    let nextWhole = 0
     while (!this.#stopping) {
       try {
         const hold = this.#hold?.connection.lost === false ? this.#hold : await this.#join()
@@ -198,6 +201,10 @@ export class PostgresConsumer implements Consumer {
           await this.#intake.retryDue(scopesOf(hold))
           nextParked = now + this.#tuning.pollMs
         }
+        if (now >= nextWhole) {
+          this.#toRead.everywhere()
+          nextWhole = now + this.#tuning.pollMs
+        }
         const more = await this.#read(hold)
         if (performance.now() >= nextPlace) {
           await this.#keepPlace(hold)
@@ -207,6 +214,7 @@ export class PostgresConsumer implements Consumer {
       } catch (error) {
         if (this.#stopping) return
         this.#log.warn({ err: error }, 'the event log cannot be read just now; trying again')
+        this.#toRead.everywhere()
         if (this.#hold?.connection.lost !== false) await this.#letGo()
         await sleep(200 + this.#tuning.random() * 300)
       }
@@ -223,7 +231,11 @@ export class PostgresConsumer implements Consumer {
         hold.abort.abort(new DOMException('The event log was lost.', 'AbortError'))
         this.#notified()
       })
-      await connection.listen('keepsake_events', () => this.#notified())
+      const mine = (place: PlaceToRead) =>
+        hold.partitions.get(place.partition)?.readers.some(r => r.subscription.topic.name === place.topic) === true
+      await connection.listen('keepsake_events', words => {
+        if (this.#toRead.announced(words, mine)) this.#notified()
+      })
       await connection.many(sql`select pg_advisory_lock_shared(${this.#lockClass}::int, ${memberLock}::int)`)
       this.#hold = hold
       await this.#rebalance(hold)
@@ -287,6 +299,7 @@ export class PostgresConsumer implements Consumer {
       abort,
       scope: { signal: AbortSignal.any([hold.abort.signal, abort.signal]) },
     })
+    this.#toRead.everywhere()
   }
 
   /** Hands a partition on: what has not begun is forgotten, what runs is waited for a moment, then its place is kept. */
@@ -302,14 +315,16 @@ export class PostgresConsumer implements Consumer {
 
   /** Reads on where there is room. Returns how soon to look again. */
   async #read(hold: Hold): Promise<'now' | 'soon' | 'later'> {
-    const readers = [...hold.partitions.values()]
+    const withRoom = [...hold.partitions.values()]
       .flatMap(held => held.readers)
       .filter(reader => reader.mark.outstanding + fetchLimit <= this.#tuning.window)
-    if (readers.length === 0) return 'soon'
+    if (withRoom.length === 0) return 'soon'
     this.#woken = false
+    const readers = this.#toRead.take(withRoom, placeOf)
+    if (readers.length === 0) return 'later'
     const rows = await readOutbox(
       hold.connection,
-      readers.map(r => ({ topic: r.subscription.topic.name, partition: r.partition, read: r.read })),
+      readers.map(r => ({ ...placeOf(r), read: r.read })),
       this.#horizon,
       fetchLimit,
     )
@@ -323,11 +338,15 @@ export class PostgresConsumer implements Consumer {
       // Older transactions are still open: a later read finds this row again, after whatever they commit.
       if (!row.visible) {
         blocked = true
+        this.#toRead.again(placeOf(reader))
         continue
       }
       const count = (counts.get(row.reader) ?? 0) + 1
       counts.set(row.reader, count)
-      if (count === fetchLimit) full = true
+      if (count === fetchLimit) {
+        full = true
+        this.#toRead.again(placeOf(reader))
+      }
       reader.read = { txid: row.txid, position: row.position }
       // The mark learns them in the order of the log, whatever order they are handled in.
       fresh.push({ reader, event: row, finish: reader.mark.add(reader.read) })
@@ -386,5 +405,10 @@ export class PostgresConsumer implements Consumer {
     ended.abort()
   }
 }
+
+const placeOf = (reader: Reader): PlaceToRead => ({
+  topic: reader.subscription.topic.name,
+  partition: reader.partition,
+})
 
 const scopesOf = (hold: Hold) => new Map([...hold.partitions].map(([partition, held]) => [partition, held.scope]))
