@@ -26,6 +26,7 @@ export class Context implements Deps {
   readonly places: Places
   readonly knobs: Knobs
   readonly turns: WorkTurns
+  readonly finishing: Turns
   readonly #family: Client<typeof FamilyServiceService>
   readonly #album: Client<typeof AlbumServiceService>
   readonly #settings = new Map<string, { until: number; settings: Promise<FamilySettings> }>()
@@ -38,6 +39,8 @@ export class Context implements Deps {
     knobs: Knobs
     stills: number
     videos: number
+    /** Complete uploads of one family that are made items at a time. */
+    finishing: number
     family: Client<typeof FamilyServiceService>
     album: Client<typeof AlbumServiceService>
   }) {
@@ -48,6 +51,7 @@ export class Context implements Deps {
     this.knobs = parts.knobs
     // One more than there are children: while one item is decoded, the next is fetched and the last one stored. And one that is never the same family's.
     this.turns = { stills: new Turns(parts.stills + 2, parts.stills + 1), videos: new Turns(parts.videos) }
+    this.finishing = new Turns(Infinity, parts.finishing)
     this.#family = parts.family
     this.#album = parts.album
   }

@@ -1,4 +1,4 @@
-import type { Db } from '@keepsake/db'
+import type { Db, Turns } from '@keepsake/db'
 import type { Media, ObjectStore } from '@keepsake/media'
 import type { Call } from '@keepsake/rpc'
 import type { Places } from './places.js'
@@ -25,6 +25,8 @@ export interface Deps {
   readonly media: Media
   readonly places: Places
   readonly knobs: Knobs
+  /** Complete uploads that are made items at a time. */
+  readonly finishing: Turns
   /** Of a family; remembered for a while. Rejects while the family service is away. */
   settings(familyId: string): Promise<FamilySettings>
   /** Tells album of a new item so that it can be read at once; never rejects: the event says the same later. */

@@ -52,7 +52,7 @@ export async function finishUpload(deps: Deps, id: string, call: Call): Promise<
   if (upload.position !== upload.size) throw refuse('UPLOAD_INCOMPLETE', { offset: String(upload.position) })
 
   try {
-    return await finishOpen(deps, upload, call)
+    return await deps.finishing.run(familyId, { signal: call.signal }, () => finishOpen(deps, upload, call))
   } catch (error) {
     const now = await findUpload(deps, id, call).catch((reason: unknown) => {
       if (KeepsakeError.is(reason) && reason.reason === 'UPLOAD_NOT_FOUND') return undefined
@@ -88,11 +88,12 @@ async function finishOpen(deps: Deps, upload: UploadRow, call: Call): Promise<Fi
     finished = await decide(deps, upload, call, { composed, arrival, settings, asked })
   }
 
-  await sweepUpload(deps, familyId, finished).catch((error: unknown) =>
+  const swept = sweepUpload(deps, familyId, finished).catch((error: unknown) =>
     log.warn({ err: error, uploadId: id }, 'parts of a finished upload stay until the next sweep'),
   )
-  if (finished.state === 'terminated') throw refuse('UPLOAD_TERMINATED')
   if (finished.mediaId !== null) await deps.register(familyId, finished.mediaId)
+  await swept
+  if (finished.state === 'terminated') throw refuse('UPLOAD_TERMINATED')
   return outcome(finished)
 }
 

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { FamilyChanged, LAST_TRY, MediaChanged, MediaRemoved, publish, type EventContext } from '@keepsake/events'
 import { writeSampleVideo } from '@keepsake/media/testing/sample-media'
 import { sharedData, skipUnless, until } from '@keepsake/testing'
-import { KeepsakeError } from '@keepsake/rpc'
+import { callAs, KeepsakeError, type Call } from '@keepsake/rpc'
 import sharp from 'sharp'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { DuplicateGroups, getMedia, getProgress, retryMedia } from './catalogue.js'
@@ -192,6 +192,41 @@ describe('the same bytes', () => {
     await expect(finishUpload(away, id, call)).rejects.toThrow('album is away')
     expect(await finishUpload(h.context, id, call)).toMatchObject({ mediaId, duplicate: true })
   })
+})
+
+test("a family's uploads are finished so many at a time, and another family's does not wait for them", async () => {
+  const asked: string[] = []
+  const answers: (() => void)[] = []
+  const slow = Object.assign(Object.create(h.context) as typeof h.context, {
+    settings: () => Promise.resolve(h.settings),
+    seen: () => Promise.resolve(new Set<string>()),
+    register: (_: string, mediaId: string) => {
+      asked.push(mediaId)
+      return new Promise<void>(resolve => answers.push(resolve))
+    },
+  })
+  const complete = async (seed: number, call: Call) => {
+    const bytes = await picture(seed)
+    const { id } = await createUpload(h.context, uploadRequest(bytes.length), call)
+    await writePart(h, id, bytes, call)
+    return id
+  }
+  const many = h.call()
+  const finishing: Promise<unknown>[] = []
+  for (const seed of [71, 72, 73]) finishing.push(finishUpload(slow, await complete(seed, many), many))
+  await until(() => asked.length === 2)
+  const memberId = randomUUID()
+  const other = callAs(
+    { kind: 'member', accountId: randomUUID(), familyId: randomUUID(), memberId, role: 'parent', groupIds: [] },
+    { deadlineMs: 60_000 },
+  )
+  const single = await complete(74, other)
+  expect(await finishUpload(h.context, single, other)).toMatchObject({ mediaId: single })
+  expect(asked.length).toBe(2)
+  answers[0]?.()
+  await until(() => asked.length === 3)
+  for (const answer of answers) answer()
+  await Promise.all(finishing)
 })
 
 describe('a hash that the writer took as the bytes passed', () => {

@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os'
 import { loadConfig, type Env } from '@keepsake/config'
 import { databaseReadiness, openDb, sql } from '@keepsake/db'
 import { eventConsumer, MediaIngested, openEventLog } from '@keepsake/events'
@@ -40,6 +41,8 @@ export async function startIngest(env: Env): Promise<RunningService> {
     },
     stills: imageChildren,
     videos: videoChildren,
+    // A dozen short steps each: a client that sends many files at once would fill the row for all of them.
+    finishing: Math.max(1, Math.floor(availableParallelism() / 2)),
     family,
     album,
   })
