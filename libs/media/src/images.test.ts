@@ -1,5 +1,5 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { getPriority, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { until } from '@keepsake/testing'
 import sharp from 'sharp'
@@ -254,6 +254,24 @@ describe('children', () => {
     await expect(media.renderImage({ source: path }, { signal: stop.signal })).rejects.toMatchObject({
       reason: 'CANCELLED',
     })
+  })
+
+  test("another family's still is decoded beside an import, in a child that is less nice", async () => {
+    const shared = openMedia({ imageChildren: 1 })
+    try {
+      const path = await file('shared.png', await sampleImage(200, 200).png().toBuffer())
+      const decode = (family: string) => shared.probeImage(path, { family })
+      const busy = () => shared.children().filter(child => child.busy)
+      const many = [decode('many'), decode('many')]
+      expect(busy()).toHaveLength(1)
+      const single = decode('single')
+      expect(busy()).toHaveLength(2)
+      expect(await Promise.all([...many, single])).toHaveLength(3)
+      const niceness = shared.children().map(({ pid }) => getPriority(pid))
+      expect(niceness).toEqual([Math.max(5, getPriority()), Math.max(0, getPriority())])
+    } finally {
+      await shared.close()
+    }
   })
 
   test('a child above its memory is ended with its code', async () => {
