@@ -8,8 +8,8 @@ export const name = 'rpc'
 class EchoModule {}
 
 // Rounds alternate between the two, so that a busy machine slows both; the median of the rounds is compared.
-const rounds = 15
-const callsPerRound = 2000
+const rounds = 9
+const callsPerRound = 10_000
 const together = 50
 
 /**
