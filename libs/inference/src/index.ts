@@ -2,5 +2,6 @@ export { MODELS, MODEL_NAMES, type ModelName, type ModelShape } from './catalogu
 export type { Inference, ModelOutputs, PixelRows, RunOptions } from './inference.js'
 export { openInference, openModelFiles, type InferenceOptions, type ModelFile } from './open-inference.js'
 export { modelFile, prepareModels, verifyModels, type PrepareProgress } from './prepare.js'
+export { giveBack } from './give-back.js'
 export type { Lane } from './schedule.js'
 export { warmUp } from './warm-up.js'

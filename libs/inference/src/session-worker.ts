@@ -1,6 +1,7 @@
 import { beNice } from '@keepsake/config/niceness'
 import { parentPort, workerData } from 'node:worker_threads'
 import { InferenceSession, Tensor } from 'onnxruntime-node'
+import { giveBack } from './give-back.js'
 import type { ResultMessage, RunMessage, StopMessage, WorkerStart } from './session-messages.js'
 
 /*
@@ -68,6 +69,8 @@ async function runBatch({ batch, model, rows, pixels }: RunMessage): Promise<Res
     return { batch, outputs, runMs }
   } catch (error) {
     return { batch, error: asError(error), broken: false }
+  } finally {
+    giveBack(pixels)
   }
 }
 

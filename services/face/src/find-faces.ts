@@ -1,4 +1,4 @@
-import type { Inference, ModelName, RunOptions } from '@keepsake/inference'
+import { giveBack, type Inference, type ModelName, type RunOptions } from '@keepsake/inference'
 import { ageWithSpread, expressionOf, eyesOpen, poseOf, type Expression, type Pose } from './attributes.js'
 import { attributeCrop, ATTRIBUTE_SIZE, recognitionCrop, RECOGNITION_SIZE } from './crops.js'
 import { decodeCloseUp, decodeWide, isPlausibleBox, union, type Detection } from './detection.js'
@@ -91,6 +91,7 @@ export async function detect(picture: Picture, models: Models, options: RunOptio
     models.run('ssd_mobilenetv1', { rows: 1, data: wide.pixels }, options),
     models.run('facemesh_detection_full', { rows: 1, data: closeUp.pixels }, options),
   ])
+  for (const { pixels } of [wide, closeUp]) giveBack(pixels)
   const minSide = (MIN_SIDE * Math.max(picture.width, picture.height)) / 1600
   const all = union(
     decodeWide(ssd.boxes as Float32Array, ssd.scores as Float32Array, wide),

@@ -48,13 +48,16 @@ async function observePhoto(media: Media, tools: ObserveTools, options: RunOptio
   const signal = within(options.signal)
   const decode = (file: string) => tools.media.decodeRgb(file, { maxSide: PHOTO_SIDE, rotation, ...signal })
   const picture = new Picture(await tools.store.withFile(key, decode, signal))
+  const { width, height } = picture
   const faces = await findFaces(picture, tools.models, options)
+  const portraits = faces.map(face => portraitPixels(picture, face))
+  picture.release()
   return Promise.all(
-    faces.map(async face => ({
+    faces.map(async (face, i) => ({
       face,
-      width: picture.width,
-      height: picture.height,
-      portrait: await encode(tools, portraitPixels(picture, face), options),
+      width,
+      height,
+      portrait: await encode(tools, portraits[i] as Uint8Array, options),
       ranges: [],
     })),
   )
@@ -79,6 +82,7 @@ async function observeVideo(media: Media, tools: ObserveTools, options: RunOptio
         const { time, picture, faces } = await next
         size = { width: picture.width, height: picture.height }
         follower.add(time, faces, face => portraitPixels(picture, face))
+        picture.release()
       }
       for await (const frame of tools.media.frames(file, sampling)) {
         const picture = new Picture(frame)

@@ -11,6 +11,13 @@ function ramp(width: number, height: number): Picture {
   return new Picture({ data, width, height })
 }
 
+test('a released picture keeps no pixels, those of its halved copies neither', () => {
+  const picture = ramp(64, 64)
+  const halved = picture.level(2)
+  picture.release()
+  expect([picture.full.data.length, halved.data.length]).toEqual([0, 0])
+})
+
 describe('Picture.crop', () => {
   test('a crop of the same scale is the pixels themselves', () => {
     const crop = ramp(50, 50).crop({ a: 1, b: 0, c: 10, d: 0, e: 1, f: 20 }, 8)

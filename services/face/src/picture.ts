@@ -1,3 +1,4 @@
+import { giveBack } from '@keepsake/inference'
 import type { RgbImage } from '@keepsake/media'
 import { apply, type Affine } from './geometry.js'
 
@@ -17,6 +18,11 @@ export class Picture {
   }
   get height(): number {
     return this.full.height
+  }
+
+  /** Gives the pixels back, those of the halved copies too; nothing can be read from it afterwards. */
+  release(): void {
+    for (const { data } of this.levels.splice(0)) giveBack(data)
   }
 
   /** Samples a crop of size x size RGB pixels; `map` gives each target pixel's place in the picture. What lies outside is black. */
