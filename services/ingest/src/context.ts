@@ -39,7 +39,7 @@ export class Context implements Deps {
     knobs: Knobs
     stills: number
     videos: number
-    /** Complete uploads of one family that are made items at a time. */
+    /** Complete uploads of one family that are decided at a time. */
     finishing: number
     family: Client<typeof FamilyServiceService>
     album: Client<typeof AlbumServiceService>

@@ -25,7 +25,7 @@ export interface Deps {
   readonly media: Media
   readonly places: Places
   readonly knobs: Knobs
-  /** Complete uploads that are made items at a time. */
+  /** Whose complete upload is decided next. */
   readonly finishing: Turns
   /** Of a family; remembered for a while. Rejects while the family service is away. */
   settings(familyId: string): Promise<FamilySettings>

@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os'
 import { publish, MediaAccepted, MediaIngested } from '@keepsake/events'
 import { sql, type FamilyTx } from '@keepsake/db'
 import { sniff, sniffBytes, type Sniffed } from '@keepsake/media'
@@ -52,7 +53,7 @@ export async function finishUpload(deps: Deps, id: string, call: Call): Promise<
   if (upload.position !== upload.size) throw refuse('UPLOAD_INCOMPLETE', { offset: String(upload.position) })
 
   try {
-    return await deps.finishing.run(familyId, { signal: call.signal }, () => finishOpen(deps, upload, call))
+    return await finishOpen(deps, upload, call)
   } catch (error) {
     const now = await findUpload(deps, id, call).catch((reason: unknown) => {
       if (KeepsakeError.is(reason) && reason.reason === 'UPLOAD_NOT_FOUND') return undefined
@@ -75,19 +76,9 @@ async function dropBytes(deps: Deps, familyId: string, id: string): Promise<void
 async function finishOpen(deps: Deps, upload: UploadRow, call: Call): Promise<FinishUploadResponse> {
   const { familyId, id } = upload
   const { composed, arrival } = await composeAndLook(deps, familyId, upload, call.signal)
-  const settings = await deps.settings(familyId)
-
-  // Which items with these bytes the member sees is album's to say, and is asked outside of the transaction; what appeared meanwhile is asked again.
-  const asked = new Map<string, boolean>()
-  let finished: UploadRow | undefined
-  for (let round = 0; finished === undefined; round++) {
-    if (round === MOST_ROUNDS) throw refuse('UPLOAD_RACED')
-    const unasked = arrival.is === 'item' ? await sameBytes(deps, call, composed.sha256, asked) : []
-    const seen = await deps.seen(call, unasked)
-    for (const mediaId of unasked) asked.set(mediaId, seen.has(mediaId))
-    finished = await decide(deps, upload, call, { composed, arrival, settings, asked })
-  }
-
+  const finished = await deps.finishing.run(familyId, { signal: call.signal }, () =>
+    settle(deps, upload, call, composed, arrival),
+  )
   const swept = sweepUpload(deps, familyId, finished).catch((error: unknown) =>
     log.warn({ err: error, uploadId: id }, 'parts of a finished upload stay until the next sweep'),
   )
@@ -96,6 +87,30 @@ async function finishOpen(deps: Deps, upload: UploadRow, call: Call): Promise<Fi
   if (finished.state === 'terminated') throw refuse('UPLOAD_TERMINATED')
   return outcome(finished)
 }
+
+/** Decides what the file is, as often as items of the same bytes appear meanwhile. */
+async function settle(
+  deps: Deps,
+  upload: UploadRow,
+  call: Call,
+  composed: Composed,
+  arrival: Arrival,
+): Promise<UploadRow> {
+  const settings = await deps.settings(upload.familyId)
+  // Which items with these bytes the member sees is album's to say, and is asked outside of the transaction; what appeared meanwhile is asked again.
+  const asked = new Map<string, boolean>()
+  for (let round = 0; round < MOST_ROUNDS; round++) {
+    const unasked = arrival.is === 'item' ? await sameBytes(deps, call, composed.sha256, asked) : []
+    const seen = await deps.seen(call, unasked)
+    for (const mediaId of unasked) asked.set(mediaId, seen.has(mediaId))
+    const finished = await decide(deps, upload, call, { composed, arrival, settings, asked })
+    if (finished) return finished
+  }
+  throw refuse('UPLOAD_RACED')
+}
+
+/** So many complete uploads of one family are decided at a time: a dozen short steps each, and a client that sends many files at once would fill the row for all. */
+export const decidedAtOnce = () => Math.max(1, Math.floor(availableParallelism() / 2))
 
 /** Items of these bytes that album was not asked about. */
 async function sameBytes(

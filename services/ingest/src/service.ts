@@ -1,4 +1,3 @@
-import { availableParallelism } from 'node:os'
 import { loadConfig, type Env } from '@keepsake/config'
 import { databaseReadiness, openDb, sql } from '@keepsake/db'
 import { eventConsumer, MediaIngested, openEventLog } from '@keepsake/events'
@@ -11,6 +10,7 @@ import { logger } from '@keepsake/telemetry'
 import { publishState } from './catalogue.js'
 import { Context } from './context.js'
 import { IngestModule } from './ingest.module.js'
+import { decidedAtOnce } from './finish.js'
 import { ingestOptions } from './options.js'
 import { Places } from './places.js'
 import { sweep } from './sweep.js'
@@ -41,8 +41,7 @@ export async function startIngest(env: Env): Promise<RunningService> {
     },
     stills: imageChildren,
     videos: videoChildren,
-    // A dozen short steps each: a client that sends many files at once would fill the row for all of them.
-    finishing: Math.max(1, Math.floor(availableParallelism() / 2)),
+    finishing: decidedAtOnce(),
     family,
     album,
   })

@@ -23,7 +23,7 @@ import {
 import { testDatabase, until, type TestDatabase } from '@keepsake/testing'
 import { getMedia, getProgress } from '../catalogue.js'
 import { Context } from '../context.js'
-import { finishUpload } from '../finish.js'
+import { decidedAtOnce, finishUpload } from '../finish.js'
 import { IngestModule } from '../ingest.module.js'
 import { Places } from '../places.js'
 import { beginPart, commitPart, createUpload } from '../upload.js'
@@ -96,7 +96,7 @@ export async function openHarness(settings = { timeZone: 'Asia/Tokyo', locale: '
     describeMedia: ({ mediaIds }: { mediaIds: string[] }) =>
       Promise.resolve({ media: mediaIds.map(id => ({ media: { id, rotation: rotations.get(id) ?? 0 } })) }),
   }
-  const parts = { db, objects, media, places: new Places(), stills: 2, videos: 1, finishing: 2 }
+  const parts = { db, objects, media, places: new Places(), stills: 2, videos: 1, finishing: decidedAtOnce() }
   const knobs = { maxUpload: 1_000_000_000, leaseMs: 30_000, uploadMs: 86_400_000 }
   const context = new Context({ ...parts, knobs, family, album } as unknown as ConstructorParameters<typeof Context>[0])
   let running: RunningService | undefined
