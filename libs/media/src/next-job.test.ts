@@ -21,8 +21,10 @@ test('with the guest away, it is the first to begin when a child is free', () =>
   expect(nextJob(['many', 'single'], ['many', 'other'], { regular: 1, guest: 0 })).toEqual({ index: 1, guest: false })
 })
 
-test('a family that is alone on the system is nobody’s guest', () => {
+test('nobody is a guest while a regular child is free, or where it is nobody’s file', () => {
   expect(nextJob(['single'], [], { regular: 1, guest: 1 })).toEqual({ index: 0, guest: false })
+  expect(nextJob(['single'], ['many'], { regular: 1, guest: 1 })).toEqual({ index: 0, guest: false })
+  expect(nextJob([undefined], ['many'], { regular: 0, guest: 1 })).toBeUndefined()
 })
 
 test('two imports share the children: who has fewer under way comes first', () => {
@@ -44,7 +46,7 @@ test('whatever waits: something begins while a regular child is free, and nobody
         const count = (of: string | undefined) => running.filter(other => other === of).length
         expect(count(queue[next.index])).toBe(Math.min(...queue.map(count)))
         expect(queue.indexOf(queue[next.index])).toBe(next.index)
-        if (next.guest) expect([count(queue[next.index]), free.guest]).toEqual([0, 1])
+        if (next.guest) expect([count(queue[next.index]), free.guest, free.regular]).toEqual([0, 1, 0])
         else expect(free.regular).toBeGreaterThan(0)
       },
     ),

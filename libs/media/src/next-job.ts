@@ -16,7 +16,7 @@ export interface NextJob {
 
 /**
  * The job that begins next, or undefined while none may: families with the fewest jobs under way first, in the order of their coming. A job cannot be interrupted,
- * so a family that has none under way while others do need not wait until one of theirs is done: it gets a guest's child, if one is free.
+ * so where every regular child is at work, a family that has none under way need not wait until one of theirs is done: it gets a guest's child, if one is free.
  * @param queue whose jobs wait, in the order of their coming; undefined: nobody's in particular
  * @param running whose jobs are under way
  */
@@ -36,6 +36,7 @@ export function nextJob(
     if (count === 0) break
   }
   if (index < 0) return undefined
-  if (fewest === 0 && running.length > 0 && free.guest > 0) return { index, guest: true }
-  return free.regular > 0 ? { index, guest: false } : undefined
+  if (free.regular > 0) return { index, guest: false }
+  const isGuest = fewest === 0 && queue[index] !== undefined && running.length > 0 && free.guest > 0
+  return isGuest ? { index, guest: true } : undefined
 }

@@ -36,7 +36,7 @@ export const defaultLimits: MediaLimits = {
   transcodeTimeoutMs: 1_800_000,
 }
 
-/** As many decoders of stills as there are cores, at most 4: one works on one core, and each may take 150 MiB. */
+/** As many decoders of stills as there are cores, at most 4: one works on one core, and keeps 100 to 400 MiB. */
 export const defaultImageChildren = () => Math.min(4, availableParallelism())
 
 /** Makes the pools; no child is started before the first job. Close it when the service stops. */

@@ -72,7 +72,7 @@ export async function detectItem(
     detectSeconds.record((performance.now() - began) / 1000, { kind, outcome })
   }
   try {
-    const seen = await observe(media, tools, { lane: 'backfill', deadline: Date.now() + WORK_MS, signal })
+    const seen = await observe(familyId, media, tools, { lane: 'backfill', deadline: Date.now() + WORK_MS, signal })
     const removed = await db.family(familyId, tx => removedOf(tx, mediaId))
     const observed = withoutRemoved(seen, removed, media.rotation)
     faces = await keepPortraits(tools, familyId, mediaId, observed, removed)

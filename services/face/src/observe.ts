@@ -37,16 +37,26 @@ const PORTRAIT_SIDE = 256
 /** Frames in which faces are looked for at the same time: one is decoded while another is looked at. */
 const FRAMES_IN_FLIGHT = 3
 
-/** Finds the faces of an item: of the still of a photo or live photo, through the whole of a video. Largest, or longest on screen, first. */
-export function observe(media: Media, tools: ObserveTools, options: RunOptions): Promise<ObservedFace[]> {
-  return media.kind === 'video' ? observeVideo(media, tools, options) : observePhoto(media, tools, options)
+/** Finds the faces of a family's item: of the still of a photo or live photo, through the whole of a video. Largest, or longest on screen, first. */
+export function observe(
+  family: string,
+  media: Media,
+  tools: ObserveTools,
+  options: RunOptions,
+): Promise<ObservedFace[]> {
+  return (media.kind === 'video' ? observeVideo : observePhoto)(family, media, tools, options)
 }
 
 /** The upright preview is small and safe to decode; without one the original is turned as a person said. */
-async function observePhoto(media: Media, tools: ObserveTools, options: RunOptions): Promise<ObservedFace[]> {
+async function observePhoto(
+  family: string,
+  media: Media,
+  tools: ObserveTools,
+  options: RunOptions,
+): Promise<ObservedFace[]> {
   const { key, rotation } = sourceOf(media, media.previewKey)
   const signal = within(options.signal)
-  const decode = (file: string) => tools.media.decodeRgb(file, { maxSide: PHOTO_SIDE, rotation, ...signal })
+  const decode = (file: string) => tools.media.decodeRgb(file, { maxSide: PHOTO_SIDE, rotation, family, ...signal })
   const picture = new Picture(await tools.store.withFile(key, decode, signal))
   const { width, height } = picture
   const faces = await findFaces(picture, tools.models, options)
@@ -57,13 +67,18 @@ async function observePhoto(media: Media, tools: ObserveTools, options: RunOptio
       face,
       width,
       height,
-      portrait: await encode(tools, portraits[i] as Uint8Array, options),
+      portrait: await encode(family, tools, portraits[i] as Uint8Array, options),
       ranges: [],
     })),
   )
 }
 
-async function observeVideo(media: Media, tools: ObserveTools, options: RunOptions): Promise<ObservedFace[]> {
+async function observeVideo(
+  family: string,
+  media: Media,
+  tools: ObserveTools,
+  options: RunOptions,
+): Promise<ObservedFace[]> {
   const { key, rotation } = sourceOf(media, media.playbackKey)
   const signal = within(options.signal)
   return tools.store.withFile(
@@ -97,7 +112,7 @@ async function observeVideo(media: Media, tools: ObserveTools, options: RunOptio
         follower.finish().map(async track => ({
           face: represent(track),
           ...size,
-          portrait: await encode(tools, track.portrait, options),
+          portrait: await encode(family, tools, track.portrait, options),
           at: track.at,
           ranges: track.ranges,
         })),
@@ -128,9 +143,14 @@ function portraitPixels(picture: Picture, { box }: FoundFace): Uint8Array {
 }
 
 /** WebP, made in a decode child: native encoders stay out of this process. */
-async function encode(tools: ObserveTools, data: Uint8Array, { signal }: RunOptions): Promise<Uint8Array> {
+async function encode(
+  family: string,
+  tools: ObserveTools,
+  data: Uint8Array,
+  { signal }: RunOptions,
+): Promise<Uint8Array> {
   const source = { data, width: PORTRAIT_SIDE, height: PORTRAIT_SIDE }
-  const { preview } = await tools.media.renderImage({ source }, within(signal))
+  const { preview } = await tools.media.renderImage({ source }, { family, ...within(signal) })
   return preview.data
 }
 
