@@ -1,8 +1,13 @@
+/** Node takes a longer time for none at all. */
+const longestTimerMs = 2 ** 31 - 1
+
 /** A signal with an end of its own. */
 export interface BoundedSignal {
   /** Aborted with its parent or when its time is over, whichever comes first. */
   readonly signal: AbortSignal
-  /** Lets go of parent and timer; the signal is not aborted any more. To be called when the work is done. */
+  /** Ends it early: what a failed piece of work has left running hears of it. */
+  abort(reason: unknown): void
+  /** Lets go of parent and timer; the signal is not aborted by them any more. To be called when the work is done. */
   release(): void
 }
 
@@ -13,12 +18,14 @@ export interface BoundedSignal {
 export function boundedSignal(parent: AbortSignal, ms: number): BoundedSignal {
   const own = new AbortController()
   const follow = () => own.abort(parent.reason)
-  const timer = setTimeout(() => own.abort(new DOMException('The time for this is over.', 'TimeoutError')), ms)
+  const over = () => own.abort(new DOMException('The time for this is over.', 'TimeoutError'))
+  const timer = setTimeout(over, Math.min(ms, longestTimerMs))
   timer.unref() // a process that ends does not wait for what it gave up
   if (parent.aborted) follow()
   else parent.addEventListener('abort', follow, { once: true })
   return {
     signal: own.signal,
+    abort: reason => own.abort(reason),
     release: () => {
       clearTimeout(timer)
       parent.removeEventListener('abort', follow)

@@ -79,6 +79,9 @@ export async function takeIn<T>(
       setFamily(event.familyId)
       return span(`event ${event.topic}`, run, attributes, 'consumer')
     })
+  } catch (error) {
+    bounded.abort(error)
+    throw error
   } finally {
     bounded.release()
   }
