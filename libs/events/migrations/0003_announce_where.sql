@@ -5,5 +5,4 @@ begin
   return null;
 end
 $$;
-drop trigger announce on events.outbox;
-create trigger announce after insert on events.outbox referencing new table as written for each statement execute function events.announce();
+create or replace trigger announce after insert on events.outbox referencing new table as written for each statement execute function events.announce();

@@ -91,6 +91,29 @@ test('kill -9 at random moments: every event has its effect once, in order per k
   await database.close()
 })
 
+test('what is written is announced: a reader that never looks by itself takes every event in', async () => {
+  const database = await testDatabase([{ name: 'contract', dir: await schema() }])
+  const db = database.db('contract')
+  const familyId = randomUUID()
+  const consumer = await new PostgresLog(db, { pollMs: 3_600_000, rebalanceMs: 100 }).subscribe({
+    group: 'contract',
+    subscriptions: [recording(db)],
+  })
+  try {
+    // The first one finds the group reading, or is found by its first look; those after it are only announced.
+    const mediaId = keys[0] ?? ''
+    for (let version = 1; version <= 5; version++) {
+      await db.family(familyId, tx => publish(tx, MediaIngested, { mediaId, version, kind: 'photo' }))
+      await until(async () => (await effects(db, familyId)).length === version, { deadlineMs: 10_000 })
+    }
+    await publishAll(db, familyId)
+    await until(async () => (await effects(db, familyId)).length === 5 + keys.length * versions, { deadlineMs: 30_000 })
+  } finally {
+    await consumer.close()
+    await database.close()
+  }
+})
+
 test('a database that goes away and comes back: consumers find their place again', { timeout: 90_000 }, async () => {
   const server = await startTestServer()
   const { ownerUrl, urls } = await provision({
