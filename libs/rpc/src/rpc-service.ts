@@ -17,6 +17,10 @@ export function RpcService(definition: RpcDefinition) {
       const descriptor = Object.getOwnPropertyDescriptor(prototype, name)
       if (typeof descriptor?.value !== 'function') throw new Error(`${target.name} does not implement ${method.path}`)
       MessagePattern(method.path)(prototype, name, descriptor)
+      if (Reflect.hasMetadata(PARAM_ARGS_METADATA, target, name))
+        throw new Error(
+          `${target.name}.${name} may decorate no parameter: it gets the message and the call, and pipes do not run`,
+        )
       // No parameter is Nest's to fill in: it hands on what the transport gives. Payload() and Ctx() cost each call an array, two promises
       // per parameter and one for all.
       Reflect.defineMetadata(PARAM_ARGS_METADATA, {}, target, name)

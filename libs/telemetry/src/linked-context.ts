@@ -12,14 +12,20 @@ export class LinkedContext implements Context {
   ) {}
 
   getValue(key: symbol): unknown {
-    return key === this.key ? this.value : this.around.getValue(key)
+    // A loop, so that no depth is too deep.
+    let here: Context = this // eslint-disable-line @typescript-eslint/no-this-alias
+    while (here instanceof LinkedContext) {
+      if (here.key === key) return here.value
+      here = here.around
+    }
+    return here.getValue(key)
   }
 
   setValue(key: symbol, value: unknown): Context {
-    return new LinkedContext(this, key, value)
+    return new LinkedContext(key === this.key ? this.around : this, key, value)
   }
 
   deleteValue(key: symbol): Context {
-    return new LinkedContext(this, key, undefined)
+    return this.setValue(key, undefined)
   }
 }
