@@ -63,7 +63,7 @@ export class FaultProxy {
     this.disturb({})
   }
 
-  /** Resets every open connection; new ones are taken. Says how many there were. */
+  /** Resets every open connection, or closes it where bytes wait that nobody takes; new ones are taken. Says how many there were. */
   cut(): number {
     const cut = this.connections
     for (const socket of this.#open) this.#reset(socket)
