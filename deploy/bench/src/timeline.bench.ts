@@ -58,10 +58,15 @@ export async function run(): Promise<boolean> {
   }
 }
 
+/** A browser of each of ten parents opens six. */
+const mostConnections = 64
+const longestAnswerMs = 10_000
+
 /** An answer that is being read. */
 interface Reading {
   /** Status and headers as far as they have come; undefined once they are whole. */
   head: string | undefined
+  askedAt: number
   status: number
   /** Of the body: as many as there are, and as many as have not come yet. */
   bytes: number
@@ -76,6 +81,8 @@ interface Reading {
  */
 class QuietClient {
   readonly #free: Connection[] = []
+  readonly #waiting: ((connection: Connection) => void)[] = []
+  #open = 0
 
   constructor(
     private readonly host: string,
@@ -84,12 +91,23 @@ class QuietClient {
   ) {}
 
   async get(path: string): Promise<{ status: number; bytes: number }> {
-    const connection = this.#free.pop() ?? new Connection(this.host, this.port)
+    const connection = await this.#connection()
     const answer = await connection.ask(
       `GET ${path} HTTP/1.1\r\nHost: ${this.host}:${this.port}\r\nAuthorization: ${this.authorization}\r\n\r\n`,
     )
-    this.#free.push(connection)
+    const next = this.#waiting.shift()
+    if (next) next(connection)
+    else this.#free.push(connection)
     return answer
+  }
+
+  /** One that is free, or a new one, or, where there are as many as may be, the next that becomes free. */
+  #connection(): Connection | Promise<Connection> {
+    const free = this.#free.pop()
+    if (free) return free
+    if (this.#open === mostConnections) return new Promise(resolve => this.#waiting.push(resolve))
+    this.#open++
+    return new Connection(this.host, this.port)
   }
 
   close(): void {
@@ -110,12 +128,14 @@ class Connection {
     const over = (error?: Error) => this.#reading?.reject(error ?? new Error('the connection ended in an answer'))
     this.#socket.on('error', over)
     this.#socket.on('close', () => over())
-    this.#socket.setTimeout(10_000, () => this.#socket.destroy(new Error('no byte for ten seconds')))
+    const silent = () => this.#reading && this.#socket.destroy(new Error('no byte for ten seconds'))
+    this.#socket.setTimeout(longestAnswerMs, silent)
   }
 
   ask(request: string): Promise<{ status: number; bytes: number }> {
     return new Promise((resolve, reject) => {
-      this.#reading = { head: '', status: 0, bytes: 0, left: 0, resolve, reject }
+      if (this.#socket.destroyed) return reject(new Error('the server closed a connection that was idle'))
+      this.#reading = { head: '', askedAt: performance.now(), status: 0, bytes: 0, left: 0, resolve, reject }
       this.#socket.write(request)
     })
   }
@@ -141,6 +161,8 @@ class Connection {
     }
     if (reading.left > 0) return
     this.#reading = undefined
+    const took = performance.now() - reading.askedAt
+    if (took > longestAnswerMs) return reading.reject(new Error(`an answer took ${took.toFixed(0)} ms`))
     reading.resolve({ status: reading.status, bytes: reading.bytes })
   }
 }
