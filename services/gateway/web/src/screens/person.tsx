@@ -162,11 +162,13 @@ export function PersonScreen() {
           people={others}
           choose={into => {
             setMerging(false)
-            correct.mutate({ method: 'POST', path: `${base}/${id}/merge`, body: { into } })
-            void navigate(`/people/${into}`)
+            // Only then: before, the other one's page would still show what it was.
+            const onSuccess = () => void navigate(`/people/${into}`)
+            correct.mutate({ method: 'POST', path: `${base}/${id}/merge`, body: { into } }, { onSuccess })
           }}
         />
       )}
+      {(correct.isPending || separate.isPending || undo.isPending) && <Loading />}
       <FormError error={correct.error ?? separate.error ?? undo.error} />
       <MonthGrid
         items={items}
