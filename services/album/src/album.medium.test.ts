@@ -3,6 +3,7 @@ import { sql, unprotectedTables } from '@keepsake/db'
 import type { Audience, FactChanges, ListMediaRequest, MediaFilter } from '@keepsake/proto/album/v1'
 import { Media as IngestMedia } from '@keepsake/proto/ingest/v1'
 import type { MemberCaller } from '@keepsake/rpc'
+import { until } from '@keepsake/testing'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { setAudience } from './audience.js'
 import { createBlock, deleteBlock } from './blocks.js'
@@ -19,6 +20,7 @@ import { listPageMedia, listPages } from './pages.js'
 import { forgetFamily, takeFamily, takePeople, takeRatings } from './projections.js'
 import { albumWorld, eyes, type AlbumWorld } from './testing/album-world.js'
 import { deleteMedia, emptyTrash, restoreMedia } from './trash.js'
+import { lockFamily } from './version.js'
 
 let world: AlbumWorld
 beforeAll(async () => {
@@ -354,6 +356,21 @@ describe('reactions', () => {
     await mark(world.uncle, false)
     expect(await mark(world.uncle, false)).toBe(false)
     expect((await get(world.parent, id)).favouriteCount).toBe(1)
+  })
+
+  test('a rating that comes while somebody marks the same item waits for it, and neither is refused', async () => {
+    const id = await world.add()
+    const { rating } = await world.run(async tx => {
+      await lockFamily(tx)
+      const rating = world.run(other => takeRatings(other, { rated: [{ mediaId: id, value: 77 }], version: 9 }))
+      rating.catch(() => undefined) // told below
+      const waits = sql`select count(*)::int as count from pg_locks where not granted`
+      await until(async () => (await tx.one<{ count: number }>(waits)).count > 0, { deadlineMs: 10_000 })
+      await setFavourite(tx, world.uncle, id, true)
+      return { rating }
+    })
+    await rating
+    expect(await get(world.parent, id)).toMatchObject({ favouriteCount: 1, rating: 77 })
   })
 
   test('comments: oldest first, in pages, removed by their author or a parent, and in the feed', async () => {

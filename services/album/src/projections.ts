@@ -10,13 +10,13 @@ const perEvent = 500
 
 /** Takes ratings in: the values are in the event, an item that is not here is left alone. */
 export async function takeRatings(tx: FamilyTx, event: MediaRated): Promise<void> {
+  await lockFamily(tx)
   await tx.changed(sql`
     update album.media m set rating = r.value
     from unnest(${event.rated.map(r => r.mediaId)}::uuid[], ${event.rated.map(r => r.value)}::float8[]) as r (id, value)
     where m.family_id = ${tx.familyId} and m.id = r.id and m.rating is distinct from r.value`)
   await tx.changed(sql`
-    insert into album.families (family_id, rating_version) values (${tx.familyId}, ${event.version})
-    on conflict (family_id) do update set rating_version = greatest(album.families.rating_version, excluded.rating_version)`)
+    update album.families set rating_version = greatest(rating_version, ${event.version}) where family_id = ${tx.familyId}`)
 }
 
 /** What cluster answered about some items. */
