@@ -3,11 +3,11 @@ import { copyFile, mkdir, readdir, readFile, stat, utimes } from 'node:fs/promis
 import path from 'node:path'
 import { promisify } from 'node:util'
 import { Album, repository } from '@keepsake/e2e/album'
-import { allMedia, settled } from '@keepsake/e2e/album-client'
+import { allMedia, importInto, settled } from '@keepsake/e2e/album-client'
 import type { Family } from '@keepsake/e2e/api-types'
 import { pictureFolder } from '@keepsake/e2e/pictures'
 import { sharedData, until } from '@keepsake/testing'
-import { importFolders, type Api } from 'keepsake'
+import type { Api } from 'keepsake'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { snapshot, type Snapshot } from './snapshot.js'
 
@@ -101,8 +101,7 @@ async function run(album: Album, meanwhile: (api: Api, family: string) => Promis
   const api = await album.signIn()
   const family = (await api.get<{ items: Family[] }>('/v1/families')).items[0]?.id ?? ''
   await api.patch(`/v1/families/${family}`, { faceRecognition: { consent: true, textVersion: 'replicas' } })
-  const journalDir = path.join(album.home, 'journal')
-  const importing = importFolders({ api, familyId: family, roots: [folder], journalDir, wait: false })
+  const importing = importInto(album, api, family, folder, { wait: false })
   const [result] = await Promise.all([importing, meanwhile(api, family)])
   expect(result.failures).toEqual([])
   await settled(api, family, 400_000)
