@@ -187,8 +187,7 @@ export class PostgresConsumer implements Consumer {
   async #run(): Promise<void> {
     let nextRebalance = 0
     let nextPlace = 0
-    let nextParked = 0
-    let nextWhole = 0
+    let nextPoll = 0
     while (!this.#stopping) {
       try {
         const hold = this.#hold?.connection.lost === false ? this.#hold : await this.#join()
@@ -197,13 +196,10 @@ export class PostgresConsumer implements Consumer {
           await this.#rebalance(hold)
           nextRebalance = now + this.#tuning.rebalanceMs * (0.75 + this.#tuning.random() / 2)
         }
-        if (now >= nextParked) {
+        if (now >= nextPoll) {
           await this.#intake.retryDue(scopesOf(hold))
-          nextParked = now + this.#tuning.pollMs
-        }
-        if (now >= nextWhole) {
           this.#toRead.everywhere()
-          nextWhole = now + this.#tuning.pollMs
+          nextPoll = now + this.#tuning.pollMs
         }
         const more = await this.#read(hold)
         if (performance.now() >= nextPlace) {
