@@ -1,9 +1,19 @@
-import { injectTrace, span } from '@keepsake/telemetry'
+import { currentFamily, injectTrace, span } from '@keepsake/telemetry'
+import { BusyRatio } from './busy-ratio.js'
 import { cancelled, failed, late, refused, stopped, wrongInput } from './errors.js'
 import type { Inference, ModelOutputs, PixelRows, RunOptions } from './inference.js'
 import type { ModelShape } from './catalogue.js'
-import { batchRows, batchSeconds, queueSeconds, refusals } from './metrics.js'
-import { admit, retryAfterMs, schedule, type Batch, type QueuedRequest, type SchedulePolicy } from './schedule.js'
+import { Latencies } from './latency.js'
+import { batchCost, batchRows, batchSeconds, busyRatio, queueSeconds, refusals } from './metrics.js'
+import {
+  admit,
+  FIRST_TURNS,
+  retryAfterMs,
+  schedule,
+  type Batch,
+  type QueuedRequest,
+  type SchedulePolicy,
+} from './schedule.js'
 import type { BatchResult, Executor } from './session-pool.js'
 
 export interface BatcherOptions<M extends string> {
@@ -13,9 +23,9 @@ export interface BatcherOptions<M extends string> {
   workers: number
   /** Idle milliseconds after which the executor gives its memory back. */
   idleReleaseMs: number
-  /** See `SchedulePolicy`. Defaults: 60,000 (a minute of one core), 2,000 and 0. */
+  /** See `SchedulePolicy`. Defaults: 60,000 (a minute of one core), 8 and 0. */
   maxQueuedCost?: number
-  backfillAgeMs?: number
+  interactiveWeight?: number
   maxDelayMs?: number
   /** Epoch milliseconds. */
   now?: () => number
@@ -28,14 +38,16 @@ interface Pending extends QueuedRequest {
   reject(error: Error): void
 }
 
-/** Weight of the newest batch in the running estimate of the machine's speed. */
-const SPEED_SMOOTHING = 0.1
-
 /** Puts requests into batches and gives them to an executor, as `schedule` decides. Holds the queue and the timers, decides nothing. */
 export class Batcher<M extends string> implements Inference<M> {
   private readonly queue = new Map<number, Pending>()
-  private readonly running = new Set<Promise<void>>()
+  /** Batches under way, with the time at which each is expected to be done. */
+  private readonly running = new Map<Promise<void>, number>()
   private readonly policy: SchedulePolicy
+  private readonly latencies: Latencies
+  private readonly busy: BusyRatio
+  private readonly stopMeasuring: () => void
+  private turns = FIRST_TURNS
   private readonly now: () => number
   private nextId = 0
   private nextSplitGroup = 0
@@ -47,12 +59,15 @@ export class Batcher<M extends string> implements Inference<M> {
 
   constructor(private readonly options: BatcherOptions<M>) {
     this.now = options.now ?? Date.now
+    this.latencies = new Latencies(model => options.models[model as M].cost)
+    this.busy = new BusyRatio(options.workers)
+    this.stopMeasuring = busyRatio.observe(set => set(this.busy.at(this.now()), {}))
     this.policy = {
       maxRows: model => options.models[model as M].maxRows,
       maxQueuedCost: options.maxQueuedCost ?? 60_000,
-      backfillAgeMs: options.backfillAgeMs ?? 2_000,
+      interactiveWeight: options.interactiveWeight ?? 8,
       maxDelayMs: options.maxDelayMs ?? 0,
-      msPerCost: 1,
+      predictMs: (model, rows) => this.latencies.predictMs(model, rows),
       workers: options.workers,
     }
   }
@@ -70,15 +85,16 @@ export class Batcher<M extends string> implements Inference<M> {
     for (const request of this.takeAll()) request.reject(stopped())
     clearTimeout(this.wakeTimer)
     clearTimeout(this.idleTimer)
-    await Promise.all(this.running)
+    await Promise.all(this.running.keys())
     await this.releasing
     await this.options.executor.release()
+    this.stopMeasuring()
   }
 
   private async enqueue(
     model: M,
     input: PixelRows,
-    { lane = 'backfill', deadline, signal }: RunOptions,
+    { lane = 'backfill', family = currentFamily() ?? '', deadline, signal }: RunOptions,
   ): Promise<ModelOutputs> {
     const { size, cost } = this.options.models[model]
     const expected = input.rows * size * size * 3
@@ -89,6 +105,7 @@ export class Batcher<M extends string> implements Inference<M> {
     const queued = {
       id: this.nextId++,
       model,
+      family,
       rows: input.rows,
       cost: cost * input.rows,
       lane,
@@ -96,14 +113,15 @@ export class Batcher<M extends string> implements Inference<M> {
       deadline,
     }
     const waiting = [...this.queue.values()]
-    const refusal = admit(now, waiting, queued, this.policy)
+    const running = [...this.running.values()].map(done => done - now)
+    const refusal = admit(now, waiting, queued, this.policy, running)
     if (refusal) {
       refusals.add(1, { reason: refusal })
       throw refused(refusal, retryAfterMs(waiting, this.policy))
     }
     return new Promise<ModelOutputs>((resolve, reject) => {
       const onAbort = () => {
-        this.queue.delete(queued.id)
+        if (this.queue.delete(queued.id)) refusals.add(1, { reason: 'CANCELLED' })
         reject(cancelled(signal?.reason))
       }
       signal?.addEventListener('abort', onAbort, { once: true })
@@ -126,7 +144,8 @@ export class Batcher<M extends string> implements Inference<M> {
     // While the executor gives its memory back no worker may be started; the release pumps again when it is done.
     if (this.isReleasing) return
     const { executor } = this.options
-    const decision = schedule(this.now(), [...this.queue.values()], executor.idle(), this.policy)
+    const decision = schedule(this.now(), [...this.queue.values()], executor.idle(), this.policy, this.turns)
+    this.turns = decision.turns
     for (const id of decision.expired) {
       refusals.add(1, { reason: 'EXPIRED' })
       this.take(id)?.reject(late())
@@ -152,14 +171,16 @@ export class Batcher<M extends string> implements Inference<M> {
     for (const request of batch) queueSeconds.record((now - request.enqueuedAt) / 1000, { model, lane: request.lane })
     const rows = batch.reduce((sum, request) => sum + request.rows, 0)
     const pixels = joinPixels(batch)
+    const ended = this.busy.begin(now)
     const work = this.options.executor
       .run(worker, { model, rows, pixels, traces: batch.map(request => request.trace) })
       .then(result => {
         this.running.delete(work)
+        ended(this.now())
         this.settle(model, batch, result)
         this.pump()
       })
-    this.running.add(work)
+    this.running.set(work, now + this.policy.predictMs(model, rows))
   }
 
   private settle(model: string, batch: readonly Pending[], result: BatchResult): void {
@@ -167,8 +188,9 @@ export class Batcher<M extends string> implements Inference<M> {
     const cost = batch.reduce((sum, request) => sum + request.cost, 0)
     const rows = batch.reduce((sum, request) => sum + request.rows, 0)
     batchRows.record(rows, { model })
+    batchCost.record(cost, { model })
     batchSeconds.record(result.runMs / 1000, { model })
-    this.policy.msPerCost += SPEED_SMOOTHING * (result.runMs / cost - this.policy.msPerCost)
+    this.latencies.add(model, { rows, ms: result.runMs })
     let firstRow = 0
     for (const request of batch) {
       request.resolve(sliceRows(result.outputs, rows, firstRow, request.rows))

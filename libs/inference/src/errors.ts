@@ -1,17 +1,16 @@
 import { KeepsakeError } from '@keepsake/rpc'
 import type { Refusal } from './schedule.js'
 
-/** The request was not let into the queue. */
+/** The request was not let into the queue: it is late whatever happens, or there is too much work before it now. */
 export function refused(refusal: Refusal, retryAfterMs: number): KeepsakeError {
-  if (refusal === 'QUEUE_FULL')
-    return new KeepsakeError({
-      code: 'RESOURCE_EXHAUSTED',
-      reason: 'INFERENCE_BUSY',
-      message: 'Recognition is busy; try again in a moment.',
-      retryable: true,
-      details: { retry_after_ms: String(retryAfterMs) },
-    })
-  return late()
+  if (refusal === 'DEADLINE_TOO_SHORT') return late()
+  return new KeepsakeError({
+    code: 'RESOURCE_EXHAUSTED',
+    reason: 'INFERENCE_BUSY',
+    message: 'Recognition is busy; try again in a moment.',
+    retryable: true,
+    details: { retry_after_ms: String(retryAfterMs) },
+  })
 }
 
 /** The request would be, or is, answered after its deadline. */

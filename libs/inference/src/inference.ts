@@ -9,6 +9,8 @@ export interface PixelRows {
 export interface RunOptions {
   /** Default: backfill. */
   lane?: Lane
+  /** Whose pictures these are: families share the workers evenly. Default: the family that the caller works for (`currentFamily`). */
+  family?: string
   /** Epoch milliseconds. A request that cannot be answered by then is refused at once or dropped from the queue. */
   deadline: number
   /** Cancels the request while it waits; what runs already is finished and thrown away. */
@@ -19,8 +21,7 @@ export interface RunOptions {
 export type ModelOutputs = Readonly<Record<string, Float32Array>>
 
 /**
- * The port: runs models on pictures. Adapters: worker threads on the CPU (`openInference`), later a GPU process. Each must pass
- * `inferenceContract`. `M` are the names of the models it holds.
+ * The port: runs models on pictures. Each adapter must pass `inferenceContract`. `M` are the names of the models it holds.
  *
  * Errors are KeepsakeErrors: RESOURCE_EXHAUSTED INFERENCE_BUSY (details.retry_after_ms), DEADLINE_EXCEEDED INFERENCE_LATE,
  * CANCELLED, INVALID_ARGUMENT INFERENCE_INPUT (wrong size), INTERNAL INFERENCE_FAILED (this input makes the model fail),

@@ -1,3 +1,5 @@
+import { charge, NOBODY_SERVED, turnOf, type FairShare } from './fair-share.js'
+
 /** Who waits: a person (`interactive`) or an import that has time (`backfill`). */
 export type Lane = 'interactive' | 'backfill'
 
@@ -5,9 +7,11 @@ export type Lane = 'interactive' | 'backfill'
 export interface QueuedRequest {
   id: number
   model: string
+  /** Whose pictures these are; empty where it is nobody's. */
+  family: string
   /** Pictures in it; they are never torn apart. */
   rows: number
-  /** Work in milliseconds of one core, as the catalogue estimates it. */
+  /** Work in milliseconds of one core, as the catalogue estimates it: what families and lanes are charged. */
   cost: number
   lane: Lane
   enqueuedAt: number
@@ -27,14 +31,27 @@ export interface SchedulePolicy {
   maxRows(model: string): number
   /** Most cost that may wait; beyond it new requests are refused. */
   maxQueuedCost: number
-  /** A backfill request counts as if it had come this much later: after that long it goes before newer interactive ones. */
-  backfillAgeMs: number
+  /** While both lanes wait, `interactive` gets so much work for each part that `backfill` gets. */
+  interactiveWeight: number
   /** How long a batch that is not full may wait for company. 0 on a CPU, where waiting gains nothing; 2 to 5 on a GPU. */
   maxDelayMs: number
-  /** Measured milliseconds per unit of cost on this machine. */
-  msPerCost: number
+  /** Expected milliseconds of a batch of so many rows on this machine. */
+  predictMs(model: string, rows: number): number
   /** Workers in all, idle or busy. */
   workers: number
+}
+
+/** What lanes and families had so far: handed on from decision to decision. */
+export interface Turns {
+  readonly lanes: FairShare<Lane>
+  /** Of each lane, by family. */
+  readonly families: Readonly<Record<Lane, FairShare<string>>>
+}
+
+/** Before anything ran. */
+export const FIRST_TURNS: Turns = {
+  lanes: NOBODY_SERVED,
+  families: { interactive: NOBODY_SERVED, backfill: NOBODY_SERVED },
 }
 
 export interface Batch {
@@ -49,37 +66,81 @@ export interface Decision {
   expired: number[]
   /** When to ask again although nothing happened; absent when only an event can change the answer. */
   waitUntil?: number
+  /** For the next decision. */
+  turns: Turns
 }
 
-export type Refusal = 'QUEUE_FULL' | 'DEADLINE_TOO_SHORT'
+/** Why a request may not join the queue; `DEADLINE_TOO_SHORT` alone does not pass by waiting. */
+export type Refusal = 'QUEUE_FULL' | 'FAMILY_SHARE' | 'WAIT_TOO_LONG' | 'DEADLINE_TOO_SHORT'
 
 /**
- * Whether a new request may join the queue. It is refused when the queue is full, or when all that would go before it
- * and its own work together end after its deadline: better to hear that now than to wait in vain.
+ * A family may hold so many times what is still free of the queue (dynamic thresholds, Choudhury and Hahne, 1998): alone three quarters of it, n families 3/(1+3n) each,
+ * so that the next family always finds room.
+ */
+const FAMILY_TIMES_FREE = 3
+
+/**
+ * Whether a new request may join the queue. It is refused when the queue or its family's part of it is full, or when it would be answered after its deadline: better to
+ * hear that now than to wait in vain.
+ * @param running milliseconds that each busy worker still needs
  */
 export function admit(
   now: number,
   queue: readonly QueuedRequest[],
   request: QueuedRequest,
   policy: SchedulePolicy,
+  running: readonly number[] = [],
 ): Refusal | undefined {
-  const queued = sumOfCosts(queue)
+  const alone = policy.predictMs(request.model, request.rows)
+  if (now + alone > request.deadline) return 'DEADLINE_TOO_SHORT'
+  const queued = sumOf(queue, ({ cost }) => cost)
   // An empty queue takes any request: one that is larger than the whole bound must still be possible.
   if (queue.length > 0 && queued + request.cost > policy.maxQueuedCost) return 'QUEUE_FULL'
-  const ahead = sumOfCosts(queue.filter(other => goesBefore(other, request, policy)))
-  const finish = now + (ahead / policy.workers + request.cost) * policy.msPerCost
-  return finish > request.deadline ? 'DEADLINE_TOO_SHORT' : undefined
+  const own = queue.filter(({ family }) => family === request.family)
+  const owned = sumOf(own, ({ cost }) => cost)
+  if (own.length > 0 && owned + request.cost > FAMILY_TIMES_FREE * (policy.maxQueuedCost - queued))
+    return 'FAMILY_SHARE'
+  const wait = predictedWaitMs(queue, request, policy, running)
+  return now + wait + alone > request.deadline ? 'WAIT_TOO_LONG' : undefined
+}
+
+/**
+ * How long a request would wait for a worker, in milliseconds, if nothing else came: what runs, what its family has before it in its lane, as much of each other family's
+ * there as comes in turn with that, and the other lane's part meanwhile.
+ */
+export function predictedWaitMs(
+  queue: readonly QueuedRequest[],
+  request: QueuedRequest,
+  policy: SchedulePolicy,
+  running: readonly number[],
+): number {
+  const byFamily = new Map<string, number>()
+  let otherLane = 0
+  for (const other of queue) {
+    const ms = shareOfBatchMs(other, policy)
+    if (other.lane === request.lane) byFamily.set(other.family, (byFamily.get(other.family) ?? 0) + ms)
+    else otherLane += ms
+  }
+  const before = byFamily.get(request.family) ?? 0
+  const withItself = before + shareOfBatchMs(request, policy)
+  let ahead = before
+  for (const [family, ms] of byFamily) if (family !== request.family) ahead += Math.min(ms, withItself)
+  const weight = policy.interactiveWeight
+  ahead += Math.min(otherLane, request.lane === 'interactive' ? ahead / weight : (ahead + withItself) * weight)
+  if (ahead === 0 && running.length < policy.workers) return 0
+  return (ahead + sumOf(running, ms => Math.max(0, ms))) / policy.workers
 }
 
 /** How long a refused caller should wait before it asks again: until half of what is queued now is done. */
 export function retryAfterMs(queue: readonly QueuedRequest[], policy: SchedulePolicy): number {
-  return Math.ceil((sumOfCosts(queue) / policy.workers / 2) * policy.msPerCost)
+  return Math.ceil(sumOf(queue, request => shareOfBatchMs(request, policy)) / policy.workers / 2)
 }
 
 /**
- * Decides what runs now. Pure: the same arguments give the same decision, and nothing is remembered between calls.
+ * Decides what runs now. Pure: the same arguments give the same decision; what lanes and families had is handed in and out.
  * - work-conserving: with `maxDelayMs` 0, no worker stays idle while a request waits
- * - the batch starts with the request that waited longest (backfill counted later) and takes others of the same model
+ * - a batch starts with the request whose turn it is: lanes share the work by weight, the families of a lane evenly, each family's requests run in the order they came
+ * - others of the same model fill the batch, those of the same lane first, and are charged to their families
  * - a worker that has the model loaded is preferred
  * - requests whose own work cannot end before their deadline are named in `expired`, never dispatched
  */
@@ -88,46 +149,86 @@ export function schedule(
   queue: readonly QueuedRequest[],
   idle: readonly IdleWorker[],
   policy: SchedulePolicy,
+  turns: Turns = FIRST_TURNS,
 ): Decision {
-  const late = queue.filter(request => now + request.cost * policy.msPerCost > request.deadline)
-  const expired = late.map(request => request.id)
-  const expiredIds = new Set(expired)
-  let waiting = queue.filter(request => !expiredIds.has(request.id)).sort(inOrder(policy))
+  const expired: number[] = []
+  let waiting: QueuedRequest[] = []
+  for (const request of queue)
+    if (now + policy.predictMs(request.model, request.rows) > request.deadline) expired.push(request.id)
+    else waiting.push(request)
   const workers = [...idle]
   const dispatch: Batch[] = []
   let waitUntil: number | undefined
-  const held = new Set<number>()
   while (workers.length > 0) {
-    const first = waiting.find(request => !held.has(request.id))
+    const first = nextOf(waiting, turns)
     if (!first) break
-    const batch = batchFrom(first, waiting, policy)
+    const batch = batchFrom(first, waiting, policy, turns)
+    const taken = new Set(batch.requests)
+    const rows = sumOf(batch.requests, request => request.rows)
     const releaseAt = first.enqueuedAt + policy.maxDelayMs
-    const rows = batch.reduce((sum, request) => sum + request.rows, 0)
+    waiting = waiting.filter(request => !taken.has(request))
     if (rows < policy.maxRows(first.model) && first.splitGroup === undefined && releaseAt > now) {
       waitUntil = Math.min(waitUntil ?? releaseAt, releaseAt)
-      for (const request of batch) held.add(request.id)
       continue
     }
     const worker = takeWorker(workers, first.model)
-    dispatch.push({ worker: worker.id, model: first.model, requests: batch.map(request => request.id) })
-    const taken = new Set(batch)
-    waiting = waiting.filter(request => !taken.has(request))
+    dispatch.push({ worker: worker.id, model: first.model, requests: batch.requests.map(request => request.id) })
+    turns = batch.turns
   }
-  return { dispatch, expired, ...(waitUntil === undefined ? {} : { waitUntil }) }
+  return { dispatch, expired, turns, ...(waitUntil === undefined ? {} : { waitUntil }) }
 }
 
-/** The first request and those after it that fit beside it, in order. */
-function batchFrom(first: QueuedRequest, waiting: readonly QueuedRequest[], policy: SchedulePolicy): QueuedRequest[] {
-  const limit = policy.maxRows(first.model)
-  const batch = [first]
-  let rows = first.rows
-  for (const other of waiting) {
-    if (other === first || other.model !== first.model || other.splitGroup !== first.splitGroup) continue
-    if (rows + other.rows > limit) continue
-    batch.push(other)
-    rows += other.rows
+/** The request whose turn it is: of the lane, then of the family that had least, the oldest. */
+function nextOf(requests: readonly QueuedRequest[], turns: Turns): QueuedRequest | undefined {
+  let next: { request: QueuedRequest; lane: number; family: number } | undefined
+  for (const request of requests) {
+    const lane = turnOf(turns.lanes, request.lane)
+    if (next && lane > next.lane) continue
+    const family = turnOf(turns.families[request.lane], request.family)
+    const order = next
+      ? lane - next.lane ||
+        rankOf(request.lane) - rankOf(next.request.lane) ||
+        family - next.family ||
+        request.enqueuedAt - next.request.enqueuedAt ||
+        request.id - next.request.id
+      : -1
+    if (order < 0) next = { request, lane, family }
   }
-  return batch
+  return next?.request
+}
+
+/** The first request and those that fit beside it, in the order of their turns, and what all have had then. */
+function batchFrom(
+  first: QueuedRequest,
+  waiting: readonly QueuedRequest[],
+  policy: SchedulePolicy,
+  turns: Turns,
+): { requests: QueuedRequest[]; turns: Turns } {
+  const requests = [first]
+  let after = serve(turns, first, policy, true)
+  let room = policy.maxRows(first.model) - first.rows
+  let others = waiting.filter(
+    other => other !== first && other.model === first.model && other.splitGroup === first.splitGroup,
+  )
+  while (room > 0) {
+    others = others.filter(other => other.rows <= room)
+    const ofLane = others.filter(other => other.lane === first.lane)
+    const next = nextOf(ofLane.length > 0 ? ofLane : others, after)
+    if (!next) break
+    requests.push(next)
+    after = serve(after, next, policy, false)
+    room -= next.rows
+    others = others.filter(other => other !== next)
+  }
+  return { requests, turns: after }
+}
+
+function serve(turns: Turns, { lane, family, cost }: QueuedRequest, policy: SchedulePolicy, isNext: boolean): Turns {
+  const weight = lane === 'interactive' ? policy.interactiveWeight : 1
+  return {
+    lanes: charge(turns.lanes, lane, cost / weight, isNext),
+    families: { ...turns.families, [lane]: charge(turns.families[lane], family, cost, isNext) },
+  }
 }
 
 function takeWorker(workers: IdleWorker[], model: string): IdleWorker {
@@ -139,18 +240,14 @@ function takeWorker(workers: IdleWorker[], model: string): IdleWorker {
   return worker as IdleWorker
 }
 
-function virtualStart(request: QueuedRequest, policy: SchedulePolicy): number {
-  return request.enqueuedAt + (request.lane === 'backfill' ? policy.backfillAgeMs : 0)
+const rankOf = (lane: Lane): number => (lane === 'interactive' ? 0 : 1)
+
+/** What a request adds to a full batch of its model, ms. */
+function shareOfBatchMs({ model, rows }: QueuedRequest, policy: SchedulePolicy): number {
+  const full = policy.maxRows(model)
+  return (policy.predictMs(model, full) * rows) / full
 }
 
-function inOrder(policy: SchedulePolicy): (a: QueuedRequest, b: QueuedRequest) => number {
-  return (a, b) => virtualStart(a, policy) - virtualStart(b, policy) || a.id - b.id
-}
-
-function goesBefore(other: QueuedRequest, request: QueuedRequest, policy: SchedulePolicy): boolean {
-  return inOrder(policy)(other, request) < 0
-}
-
-function sumOfCosts(requests: readonly QueuedRequest[]): number {
-  return requests.reduce((sum, request) => sum + request.cost, 0)
+function sumOf<T>(values: readonly T[], of: (value: T) => number): number {
+  return values.reduce((sum, value) => sum + of(value), 0)
 }

@@ -1,5 +1,6 @@
 import type { ModelShape } from './catalogue.js'
 import type { Inference } from './inference.js'
+import { warmUpSeconds } from './metrics.js'
 
 /** One model gets so long for its first picture, in milliseconds: on a busy machine loading takes seconds. */
 const firstRunMs = 120_000
@@ -14,7 +15,9 @@ export async function warmUp<M extends string>(
 ): Promise<void> {
   for (const [name, { size, outputs }] of Object.entries(models)) {
     const black = { rows: 1, data: new Uint8Array(size * size * 3) }
+    const began = performance.now()
     const answer = await inference.run(name as M, black, { deadline: Date.now() + firstRunMs })
+    warmUpSeconds.set((performance.now() - began) / 1000, { model: name })
     for (const [output, width] of Object.entries(outputs))
       if (answer[output]?.length !== width)
         throw new Error(`${name} answers ${answer[output]?.length ?? 0} values as ${output}, not ${width}`)
