@@ -608,7 +608,16 @@ test('personal pages: one per child, all children, the whole family; months with
   await own.run(tx =>
     takeFamily(
       tx,
-      { id: own.familyId, name: 'F', plan: 'premium', timeZone: 'Asia/Tokyo', locale: 'ja', role: '', version: 1 },
+      {
+        id: own.familyId,
+        name: 'F',
+        plan: 'premium',
+        timeZone: 'Asia/Tokyo',
+        locale: 'ja',
+        role: '',
+        version: 1,
+        unknownFacesDays: 90,
+      },
       [
         { id: hana, name: 'Hana', birthDate: '2023-01-15' },
         { id: yui, name: 'Yui', birthDate: '2024-01-01' },

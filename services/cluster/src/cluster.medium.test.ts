@@ -2,7 +2,7 @@ import { uuidv7 } from '@keepsake/db'
 import { ErasureStarted, FacesDetected, FamilyChanged, MediaChanged, MediaRemoved, publish } from '@keepsake/events'
 import { AlbumServiceService, DescribedMedia, Media } from '@keepsake/proto/album/v1'
 import { ClusterServiceService } from '@keepsake/proto/cluster/v1'
-import { PeopleChanged } from '@keepsake/proto/events/v1'
+import { ErasureStarted as ErasureStartedMessage, PeopleChanged } from '@keepsake/proto/events/v1'
 import { Face, FaceServiceService } from '@keepsake/proto/face/v1'
 import { Child, Family, FamilyServiceService } from '@keepsake/proto/family/v1'
 import {
@@ -15,6 +15,7 @@ import {
 } from '@keepsake/rpc'
 import { testDatabase, until, type TestDatabase } from '@keepsake/testing'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { expireUnknown } from './expiry.js'
 import { startCluster } from './service.js'
 import { direction, mix, seeded } from './synthetic.js'
 import { stubService } from '@keepsake/rpc/testing/stub-service'
@@ -30,6 +31,7 @@ interface World {
   children: { id: string; birthDate: string }[]
   media: Map<string, { version: number; takenAt: Date; audience: string; faces: Face[]; trashed: boolean }>
   catalogue: number
+  unknownFacesDays: number
   /** Face answers no sooner than this. */
   answersAfter?: Promise<void>
   asked: number
@@ -87,6 +89,7 @@ beforeAll(async () => {
         family: Family.fromPartial({
           id: familyIdOf(call),
           faceRecognition: { given: worldOf(familyIdOf(call)).consent },
+          unknownFacesDays: worldOf(familyIdOf(call)).unknownFacesDays,
         }),
       }),
   })
@@ -117,7 +120,15 @@ const random = seeded(91)
 const [hana, yui, mio] = [direction(random), direction(random), direction(random)]
 
 function newWorld(): World {
-  const world: World = { id: uuidv7(), consent: true, children: [], media: new Map(), catalogue: 1, asked: 0 }
+  const world: World = {
+    id: uuidv7(),
+    consent: true,
+    children: [],
+    media: new Map(),
+    catalogue: 1,
+    unknownFacesDays: 90,
+    asked: 0,
+  }
   worlds.set(world.id, world)
   return world
 }
@@ -269,7 +280,7 @@ describe('corrections', () => {
     expect(await personOn(world, hanas[0]!)).toBe(split.person!.id)
     await cluster.undoCorrection({ correctionId: split.correctionId }, parent)
     expect(await personOn(world, hanas[0]!)).toBe(one)
-    const { corrections } = await cluster.listCorrections({ cursor: '', limit: 10 }, parent)
+    const { corrections } = await cluster.listCorrections({ cursor: '', limit: 10, overruled: false }, parent)
     expect(corrections.map(c => [c.kind, c.undone])).toEqual([
       ['split', true],
       ['merge', true],
@@ -411,10 +422,15 @@ describe('removal', () => {
   })
 
   test('withdrawn consent erases the family', async () => {
-    const { world, hanas } = await twoPeople()
+    const { world, hanas, yuis, hana: personId } = await twoPeople()
+    const name = `Hana ${world.id}`
+    await cluster.updatePerson({ personId, name }, await as(world, 'parent'))
+    const bytes = facesOn(world, [...hanas, ...yuis]).map(face => face.embedding)
+    expect(await rowsWith([...bytes, name])).not.toEqual([])
     world.consent = false
     await tell(world, FamilyChanged, { version: 3, what: 'consent' })
     await until(async () => (await cluster.countStored({ mediaIds: [] }, asService(world))).rows === 0)
+    expect(await rowsWith([...bytes, name])).toEqual([])
     expect(await assignments(world, hanas)).toEqual([])
     expect((await changes(world)).at(-1)!.all).toBe(true)
   })
@@ -437,6 +453,180 @@ describe('removal', () => {
     await tell(world, MediaChanged, { mediaIds: [hidden!], version: 11, what: ['restored'] })
     await until(async () => (await personOn(world, hidden!)) === (await personOn(world, others[0]!)))
   })
+})
+
+/** Makes the faces of items as old as if they had been taken in so many days ago. */
+const age = async (world: World, mediaIds: string[], days: number) => {
+  await database.rows(
+    `update cluster.faces set taken_in_at = now() - $3 * interval '1 day' where family_id = $1 and media_id = any($2)`,
+    [world.id, mediaIds, days],
+  )
+  await database.rows(`update cluster.families set expiry_at = now() where family_id = $1`, [world.id])
+}
+/** One look at whose time is over, with the family's setting. */
+const look = () =>
+  expireUnknown(database.db('cluster'), async id => worldOf(id).unknownFacesDays, AbortSignal.timeout(deadlineMs))
+/** Rows of any table of the service that hold these bytes, or these ids. */
+async function rowsWith(needles: (string | Buffer)[]): Promise<string[]> {
+  const tables = await database.rows<{ name: string }>(
+    `select schemaname || '.' || tablename as name from pg_tables where schemaname = 'cluster'`,
+  )
+  const found: string[] = []
+  for (const { name } of tables)
+    for (const { row } of await database.rows<{ row: string }>(`select to_jsonb(t)::text as row from ${name} t`))
+      if (needles.some(needle => row.includes(typeof needle === 'string' ? needle : needle.toString('hex'))))
+        found.push(name)
+  return found
+}
+const facesOn = (world: World, mediaIds: string[]) => mediaIds.flatMap(id => world.media.get(id)!.faces)
+const erasuresOf = async (world: World) => {
+  const rows = await database.rows<{ payload: Buffer }>(
+    `select payload from events.outbox where topic = 'erasure.started' and family_id = $1 order by position`,
+    [world.id],
+  )
+  return rows.map(row => ErasureStartedMessage.decode(row.payload))
+}
+
+describe('people who are none of the family’s', () => {
+  test('expire: vectors are gone from every table, face is told, the named, linked and confirmed stay', async () => {
+    const { world, hanas, yuis, hana: named } = await twoPeople()
+    const child = uuidv7()
+    world.children = [{ id: child, birthDate: '1980-01-01' }]
+    const linked = [picture(world, [mio!]), picture(world, [mio!])]
+    const other = direction(random)
+    const confirmed = [picture(world, [other]), picture(world, [other])]
+    for (const id of [...linked, ...confirmed]) await seen(world, id)
+    await settled(world, 11)
+    const parent = await as(world, 'parent')
+    await cluster.updatePerson({ personId: named, name: 'Hana' }, parent)
+    await cluster.updatePerson({ personId: (await personOn(world, linked[0]!))!, childId: child }, parent)
+    const face = facesOn(world, confirmed)[0]!.id
+    await cluster.confirmFace({ faceId: face, personId: (await personOn(world, confirmed[0]!))! }, parent)
+    await age(world, [...hanas, ...yuis, ...linked, ...confirmed], 89)
+    expect(await look()).toBe(0)
+    await age(world, [...hanas, ...yuis, ...linked, ...confirmed], 91)
+    await look()
+    await until(async () => (await erasuresOf(world)).length > 0)
+    const strangers = facesOn(world, yuis)
+    expect(await rowsWith(strangers.map(f => f.embedding))).toEqual([])
+    await until(async () => (await rowsWith(strangers.map(f => f.id))).length === 0)
+    expect((await rowsWith(facesOn(world, hanas).map(f => f.embedding))).length).toBe(4)
+    const [erasure] = await erasuresOf(world)
+    expect(erasure).toMatchObject({ kind: 'face', byMemberId: '', mediaIds: [...yuis].sort() })
+    expect(erasure!.ids.sort()).toEqual(strangers.map(f => f.id).sort())
+    expect(await assignments(world, [...hanas, ...linked, ...confirmed])).toHaveLength(8)
+    // Told late, the faces do not come back; a new picture of the same stranger starts anew.
+    await seen(world, yuis[0]!)
+    const again = picture(world, [yui!])
+    await seen(world, again)
+    await until(async () => (await personOn(world, again)) !== undefined)
+    expect(await assignments(world, yuis)).toEqual([])
+  })
+
+  test('are kept while somebody speaks about them, by the family’s own time, and in the trash', async () => {
+    const { world, hanas, yuis, yui: spoken } = await twoPeople()
+    const parent = await as(world, 'parent')
+    await cluster.updatePerson({ personId: spoken, hidden: true }, parent)
+    world.unknownFacesDays = 30
+    await tell(world, MediaRemoved, { mediaIds: [hanas[0]!], version: 2, how: 'trashed' })
+    await until(async () => (await assignments(world, [hanas[0]!])).length === 0)
+    await age(world, [...hanas, ...yuis], 31)
+    await tell(world, FamilyChanged, { version: 2, what: 'settings' })
+    await until(async () => {
+      await age(world, [], 0)
+      await look()
+      return (await assignments(world, hanas)).length === 0
+    })
+    expect(await assignments(world, yuis)).toHaveLength(3)
+    expect(await rowsWith([facesOn(world, [hanas[0]!])[0]!.embedding])).toEqual(['cluster.faces'])
+    await database.rows(`update cluster.corrections set at = now() - interval '31 days' where family_id = $1`, [
+      world.id,
+    ])
+    await until(async () => {
+      await age(world, yuis, 31)
+      await look()
+      return (await assignments(world, yuis)).length === 0
+    })
+  })
+
+  test('“not ours” erases every face of one person at once; a person of the family is refused', async () => {
+    const { world, hanas, yuis, hana: stranger, yui: ours } = await twoPeople()
+    const parent = await as(world, 'parent')
+    await expect(cluster.eraseStranger({ personId: stranger }, await as(world, 'relative'))).rejects.toMatchObject({
+      code: 'PERMISSION_DENIED',
+    })
+    await cluster.updatePerson({ personId: ours, name: 'Yui' }, parent)
+    await expect(cluster.eraseStranger({ personId: ours }, parent)).rejects.toMatchObject({ reason: 'PERSON_IS_OURS' })
+    const { erasureIds } = await cluster.eraseStranger({ personId: stranger }, parent)
+    expect((await erasuresOf(world)).map(e => e.erasureId)).toEqual(erasureIds)
+    expect(await rowsWith(facesOn(world, hanas).flatMap(f => [f.id, f.embedding]))).toEqual([])
+    await expect(cluster.getPerson({ personId: stranger }, parent)).rejects.toMatchObject({ code: 'NOT_FOUND' })
+    expect(await assignments(world, yuis)).toHaveLength(3)
+    for (const id of hanas) await seen(world, id)
+    await settled(world, 7)
+    expect(await assignments(world, hanas)).toEqual([])
+  })
+})
+
+describe('parents who disagree', () => {
+  test('at the same moment: both words are kept, one holds, its parent is told whom it overruled, and undoing brings the other back', async () => {
+    const { world, hana: hanaId, yui: yuiId } = await twoPeople()
+    const [mother, father] = [await as(world, 'parent'), await as(world, 'parent')]
+    const item = picture(world, [direction(random)])
+    await seen(world, item)
+    await until(async () => (await personOn(world, item)) !== undefined)
+    const faceId = facesOn(world, [item])[0]!.id
+    const said = await Promise.all([
+      cluster.confirmFace({ faceId, personId: hanaId }, mother),
+      cluster.confirmFace({ faceId, personId: yuiId }, father),
+    ])
+    const all = await cluster.listCorrections({ cursor: '', limit: 10, overruled: false }, mother)
+    expect(all.corrections).toHaveLength(2)
+    const [later, earlier] = all.corrections
+    expect(earlier).toMatchObject({
+      undone: false,
+      overruledBy: { correctionId: later!.id, byMemberId: later!.byMemberId, about: 'face', faceIds: [faceId] },
+    })
+    expect(later!.overruledBy).toBeUndefined()
+    const told = said.find(one => one.correctionId === later!.id)!
+    expect(told.overruled.map(word => word.id)).toEqual([earlier!.id])
+    expect(await personOn(world, item)).toBe(later!.personId)
+    expect(
+      (await cluster.listCorrections({ cursor: '', limit: 10, overruled: true }, father)).corrections.map(c => c.id),
+    ).toEqual([earlier!.id])
+    await cluster.undoCorrection({ correctionId: later!.id }, mother)
+    expect(await personOn(world, item)).toBe(earlier!.personId)
+    expect((await cluster.listCorrections({ cursor: '', limit: 10, overruled: true }, father)).corrections).toEqual([])
+  })
+
+  test('about a name: the first one reads who changed it', async () => {
+    const { world, hana: personId } = await twoPeople()
+    const [mother, father] = [await as(world, 'parent'), await as(world, 'parent')]
+    const first = await cluster.updatePerson({ personId, name: 'Hana' }, mother)
+    expect(first.overruled).toEqual([])
+    const { overruled, person } = await cluster.updatePerson({ personId, name: 'Hanna' }, father)
+    expect(person!.name).toBe('Hanna')
+    expect(overruled).toMatchObject([{ id: first.correctionIds[0], value: 'Hana', overruledBy: { about: 'name' } }])
+  })
+})
+
+test('a person’s export says on which items, since when, what was said, and counts vectors without giving them out', async () => {
+  const { world, hanas, hana: personId } = await twoPeople()
+  const parent = await as(world, 'parent')
+  await expect(cluster.exportPerson({ personId, cursor: '' }, await as(world, 'relative'))).rejects.toMatchObject({
+    code: 'PERMISSION_DENIED',
+  })
+  await cluster.updatePerson({ personId, name: 'Hana' }, parent)
+  const known = await cluster.exportPerson({ personId, cursor: '' }, parent)
+  expect(known).toMatchObject({ person: { name: 'Hana' }, vectors: 4, nextCursor: '' })
+  expect(known.corrections).toMatchObject([{ kind: 'name', value: 'Hana' }])
+  expect(known.faces.map(face => face.mediaId).sort()).toEqual([...hanas].sort())
+  expect(known.faces.every(face => Math.abs(face.knownSince!.getTime() - Date.now()) < 600_000)).toBe(true)
+  const answer = JSON.stringify(known)
+  for (const { embedding } of facesOn(world, hanas)) {
+    expect(answer).not.toContain(embedding.toString('base64').slice(0, 40))
+    expect(answer).not.toContain(embedding.toString('hex').slice(0, 40))
+  }
 })
 
 test('faces that were on their way while consent was withdrawn do not stay', async () => {

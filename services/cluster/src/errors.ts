@@ -16,6 +16,12 @@ export const errors = {
     }),
   childNotFound: () =>
     new KeepsakeError({ code: 'NOT_FOUND', reason: 'CHILD_NOT_FOUND', message: 'There is no such child.' }),
+  personIsOurs: () =>
+    new KeepsakeError({
+      code: 'FAILED_PRECONDITION',
+      reason: 'PERSON_IS_OURS',
+      message: 'This person has a name, is one of your children or was confirmed by a parent. Take that back first.',
+    }),
   mergeWithItself: () =>
     new KeepsakeError({
       code: 'INVALID_ARGUMENT',

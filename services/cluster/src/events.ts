@@ -26,6 +26,7 @@ import {
   takeFaces,
   takeFacts,
 } from './intake.js'
+import { expireSoon } from './expiry.js'
 import { Peers } from './peers.js'
 import { touch } from './store.js'
 
@@ -76,6 +77,7 @@ export class ClusterEvents {
         rows: await eraseFamily(tx, event.what, event.what === 'consent' ? event.erasureId : undefined),
       })
     if (event.what === 'removed') return erase
+    if (event.what === 'settings') return async (tx: FamilyTx) => void (await expireSoon(tx))
     if (event.what === 'children') return async (tx: FamilyTx) => void (await touch(tx))
     if (event.what !== 'consent') return undefined
     // A withdrawal erases although consent may have been given again since: what was found before it goes.

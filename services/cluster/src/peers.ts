@@ -1,9 +1,11 @@
 import { AlbumServiceService, type DescribedMedia } from '@keepsake/proto/album/v1'
 import { FaceServiceService, type ItemFaces } from '@keepsake/proto/face/v1'
 import { FamilyServiceService } from '@keepsake/proto/family/v1'
-import type { Client } from '@keepsake/rpc'
+import { KeepsakeError, type Client } from '@keepsake/rpc'
 
 const CALL_MS = 15_000
+/** Days for which unknown faces are kept where a family has chosen nothing. */
+const USUAL_DAYS = 90
 
 /** What cluster asks of other services. */
 export class Peers {
@@ -36,6 +38,18 @@ export class Peers {
   async consent(familyId: string, signal: AbortSignal): Promise<boolean> {
     const { family } = await this.family.getFamily({}, { familyId, deadlineMs: CALL_MS, signal })
     return family?.faceRecognition?.given ?? false
+  }
+
+  /** Days for which the family keeps faces of people whom nobody named; undefined where the family is gone. */
+  async unknownFacesDays(familyId: string, signal: AbortSignal): Promise<number | undefined> {
+    try {
+      const { family } = await this.family.getFamily({}, { familyId, deadlineMs: CALL_MS, signal })
+      // A family service of the release before says nothing: its families have not chosen.
+      return family && (family.unknownFacesDays || USUAL_DAYS)
+    } catch (error) {
+      if (KeepsakeError.is(error) && error.code === 'NOT_FOUND') return undefined
+      throw error
+    }
   }
 
   close(): void {

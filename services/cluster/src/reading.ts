@@ -3,7 +3,6 @@ import { isId, sql } from '@keepsake/db'
 import type {
   Assignment,
   ChildProposal,
-  Correction,
   GetAssignmentsRequest,
   GetAssignmentsResponse,
   GetProgressResponse,
@@ -17,6 +16,7 @@ import type {
 } from '@keepsake/proto/cluster/v1'
 import type { Call } from '@keepsake/rpc'
 import { errors } from './errors.js'
+import { readWords, shownWords } from './overruled.js'
 import { visibleTo } from './viewer.js'
 
 interface PersonRow {
@@ -132,27 +132,16 @@ export async function getAssignments(
   }
 }
 
-/** What parents said, latest first. */
+/** What parents said, latest first, each with the later word that overruled it. What holds depends on every word, so all are read. */
 export async function listCorrections(tx: FamilyTx, request: ListCorrectionsRequest): Promise<ListCorrectionsResponse> {
   const limit = pageSize(request.limit, 50, 500)
   const offset = decodeCursor(request.cursor)
-  const rows = await tx.many<{
-    correctionId: string
-    kind: string
-    byMemberId: string
-    at: Date
-    undone: boolean
-    personId: string | null
-  }>(sql`
-    select correction_id, kind, by_member_id, at, undone, person_id from cluster.corrections
-    order by sequence desc limit ${limit + 1} offset ${offset}`)
+  const words = shownWords(await readWords(tx))
+    .filter(word => !request.overruled || word.overruledBy !== undefined)
+    .reverse()
   return {
-    corrections: rows.slice(0, limit).map(({ correctionId, personId, ...row }): Correction => ({
-      ...row,
-      id: correctionId,
-      personId: personId ?? '',
-    })),
-    nextCursor: rows.length > limit ? encodeCursor(offset + limit) : '',
+    corrections: words.slice(offset, offset + limit),
+    nextCursor: words.length > offset + limit ? encodeCursor(offset + limit) : '',
   }
 }
 
@@ -212,9 +201,11 @@ export async function countStored(tx: FamilyTx, mediaIds: readonly string[]): Pr
 }
 
 const pageSize = (limit: number, usual: number, most: number): number => (limit <= 0 ? usual : Math.min(limit, most))
-const encodeCursor = (offset: number): string => Buffer.from(`at ${offset}`).toString('base64url')
+/** The cursor of a list that goes on at so many entries. */
+export const encodeCursor = (offset: number): string => Buffer.from(`at ${offset}`).toString('base64url')
 
-function decodeCursor(cursor: string): number {
+/** The number of entries before the page that a cursor names. Throws CURSOR_INVALID. */
+export function decodeCursor(cursor: string): number {
   if (cursor === '') return 0
   const found = /^at (\d{1,9})$/.exec(Buffer.from(cursor, 'base64url').toString())
   if (!found) throw errors.cursorInvalid()

@@ -4,7 +4,10 @@ import {
   ClusterServiceService,
   type AnswerQuestionRequest,
   type ConfirmFaceRequest,
+  type Correction,
   type CountStoredRequest,
+  type EraseStrangerRequest,
+  type ExportPersonRequest,
   type GetAssignmentsRequest,
   type GetPersonRequest,
   type ListCorrectionsRequest,
@@ -36,6 +39,8 @@ import {
   updatePerson,
 } from './corrections.js'
 import { errors } from './errors.js'
+import { exportPerson } from './known.js'
+import { overruledBy } from './overruled.js'
 import { Peers } from './peers.js'
 import {
   countStored,
@@ -48,6 +53,7 @@ import {
   progress,
 } from './reading.js'
 import { Runner } from './runner.js'
+import { eraseStranger } from './strangers.js'
 
 @RpcService(ClusterServiceService)
 export class ClusterRpc implements RpcHandlers<typeof ClusterServiceService> {
@@ -72,12 +78,20 @@ export class ClusterRpc implements RpcHandlers<typeof ClusterServiceService> {
   async updatePerson(r: UpdatePersonRequest, call: Call) {
     if (r.childId) await this.requireChild(call, r.childId)
     const said = await this.said(call, (tx, by) => updatePerson(tx, by, call.idempotencyKey, r))
-    return { person: await this.db.family(call, tx => getPerson(tx, call, r.personId)), correctionIds: said.ids }
+    return {
+      person: await this.db.family(call, tx => getPerson(tx, call, r.personId)),
+      correctionIds: said.ids,
+      overruled: said.overruled,
+    }
   }
 
   async mergePeople(r: MergePeopleRequest, call: Call) {
     const said = await this.said(call, (tx, by) => mergePeople(tx, by, call.idempotencyKey, r.personId, r.intoPersonId))
-    return { person: await this.db.family(call, tx => getPerson(tx, call, r.intoPersonId)), correctionId: said.ids[0]! }
+    return {
+      person: await this.db.family(call, tx => getPerson(tx, call, r.intoPersonId)),
+      correctionId: said.ids[0]!,
+      overruled: said.overruled,
+    }
   }
 
   async splitPerson(r: SplitPersonRequest, call: Call) {
@@ -87,22 +101,33 @@ export class ClusterRpc implements RpcHandlers<typeof ClusterServiceService> {
     return {
       person: await this.db.family(call, tx => getPerson(tx, call, said.newPersonId)),
       correctionId: said.ids[0]!,
+      overruled: said.overruled,
     }
   }
 
   async confirmFace(r: ConfirmFaceRequest, call: Call) {
     const said = await this.said(call, (tx, by) => confirmFace(tx, by, call.idempotencyKey, r.faceId, r.personId))
-    return { correctionId: said.ids[0]! }
+    return { correctionId: said.ids[0]!, overruled: said.overruled }
   }
 
   async rejectFace(r: RejectFaceRequest, call: Call) {
     const said = await this.said(call, (tx, by) => rejectFace(tx, by, call.idempotencyKey, r.faceId, r.personId))
-    return { correctionId: said.ids[0]! }
+    return { correctionId: said.ids[0]!, overruled: said.overruled }
+  }
+
+  async eraseStranger(r: EraseStrangerRequest, call: Call) {
+    const { erasureIds } = await this.answered(call, (tx, by) => eraseStranger(tx, by, r.personId))
+    return { erasureIds }
   }
 
   async undoCorrection(r: UndoCorrectionRequest, call: Call) {
-    await this.said(call, tx => undoCorrection(tx, r.correctionId))
+    await this.answered(call, tx => undoCorrection(tx, r.correctionId))
     return {}
+  }
+
+  exportPerson(r: ExportPersonRequest, call: Call) {
+    requireParent(call)
+    return this.db.family(call, tx => exportPerson(tx, call, r))
   }
 
   listCorrections(r: ListCorrectionsRequest, call: Call) {
@@ -117,7 +142,7 @@ export class ClusterRpc implements RpcHandlers<typeof ClusterServiceService> {
 
   async answerQuestion(r: AnswerQuestionRequest, call: Call) {
     const said = await this.said(call, (tx, by) => answerQuestion(tx, by, call.idempotencyKey, r.questionId, r.answer))
-    return { correctionId: said.ids[0] }
+    return { correctionId: said.ids[0], overruled: said.overruled }
   }
 
   async listChildProposals(_: object, call: Call) {
@@ -134,8 +159,20 @@ export class ClusterRpc implements RpcHandlers<typeof ClusterServiceService> {
     return { rows: await this.db.family(call, tx => countStored(tx, r.mediaIds)) }
   }
 
-  /** Writes a parent's words and waits until the people answer them. */
-  private async said<S extends Said>(call: Call, write: (tx: FamilyTx, by: MemberCaller) => Promise<S>): Promise<S> {
+  /** Writes a parent's words, waits until the people answer them, and says which earlier words they overruled. */
+  private async said<S extends Said>(
+    call: Call,
+    write: (tx: FamilyTx, by: MemberCaller) => Promise<S>,
+  ): Promise<S & { overruled: Correction[] }> {
+    const said = await this.answered(call, write)
+    return { ...said, overruled: await this.db.family(call, tx => overruledBy(tx, said.ids)) }
+  }
+
+  /** Changes what people are made of and waits until they answer it. */
+  private async answered<S extends { generation: number }>(
+    call: Call,
+    write: (tx: FamilyTx, by: MemberCaller) => Promise<S>,
+  ): Promise<S> {
     const by = requireParent(call)
     const said = await this.db.family(call, tx => write(tx, by))
     const settled = this.runner.answer(familyOf(call), said.generation, call.signal)

@@ -9,6 +9,7 @@ import { createClient, runService, ServiceIdentity, type RunningService } from '
 import { ClusterModule } from './cluster.module.js'
 import { clusterConfig } from './config.js'
 import { Decider } from './decider.js'
+import { ExpirySweeper } from './expiry.js'
 import { GROUP } from './intake.js'
 import { Peers } from './peers.js'
 import { Runner } from './runner.js'
@@ -38,6 +39,7 @@ export async function startCluster(env: Env): Promise<RunningService> {
     quiet: config.KEEPSAKE_CLUSTER_QUIET_MS,
     longest: config.KEEPSAKE_CLUSTER_LONGEST_WAIT_MS,
   })
+  const expiry = new ExpirySweeper(db, (familyId, signal) => peers.unknownFacesDays(familyId, signal))
   const service = await runService({
     name: 'cluster',
     env,
@@ -47,6 +49,7 @@ export async function startCluster(env: Env): Promise<RunningService> {
     strategies: [eventConsumer({ group: GROUP, log: openEventLog(env, db), db, resync: [resync] })],
     readiness: { ...databaseReadiness(db, 'cluster', new URL('../migrations/', import.meta.url)) },
     onClose: async () => {
+      await expiry.close()
       await runner.close()
       await decider.close()
       peers.close()
@@ -54,5 +57,6 @@ export async function startCluster(env: Env): Promise<RunningService> {
     },
   })
   runner.start()
+  expiry.start()
   return service
 }

@@ -1,10 +1,19 @@
 import { sql, type Db, type FamilyTx } from '@keepsake/db'
-import { bury, FacesDetected, isGone, publish, startErasure } from '@keepsake/events'
+import {
+  bury,
+  FacesDetected,
+  isGone,
+  publish,
+  startErasure,
+  type ErasureStarted,
+  type EventContext,
+} from '@keepsake/events'
 import { requireParent, type Call } from '@keepsake/rpc'
-import { GROUP, type Peers } from './detect-item.js'
+import { GROUP, type Effect, type Peers } from './detect-item.js'
 import { markStaleCrops } from './erase.js'
 import { noteErasure } from './erasures.js'
 import { errors } from './errors.js'
+import type { FaceTools } from './events.js'
 import type { ObservedFace } from './observe.js'
 import type { TimeRange } from './tracks.js'
 
@@ -23,22 +32,63 @@ export async function eraseFaces(db: Db, peers: Peers, call: Call, faceIds: read
   if (ids.length === 0 || !ids.every(id => /^[0-9a-f-]{36}$/i.test(id))) throw errors.faceNotFound()
   const found = await db.family(call, tx => facesOf(tx, ids))
   if (found.length !== ids.length) throw errors.faceNotFound()
-  const turned = new Map<string, number>()
-  for (const { mediaId } of found)
-    if (!turned.has(mediaId)) turned.set(mediaId, (await peers.media(familyId, mediaId, call.signal))?.rotation ?? 0)
+  const turned = await rotationsOf(peers, familyId, found, call.signal)
   return db.family(call, async tx => {
     const mediaIds = [...turned.keys()].sort()
     const erasureId = await startErasure(tx, { kind: 'face', ids, mediaIds, byMemberId: memberId })
-    await bury(tx, GROUP, 'face', ids)
-    for (const face of await facesOf(tx, ids))
-      await tx.changed(sql`
-        insert into face.removed (family_id, face_id, media_id, box, rotation, ranges)
-        values (${familyId}, ${face.id}, ${face.mediaId}, ${face.box}, ${turned.get(face.mediaId) ?? 0}, ${face.ranges})
-        on conflict do nothing`)
-    const rows = await dropFaces(tx, ids, mediaIds)
-    await noteErasure(tx, erasureId, 'face', mediaIds, rows)
+    await noteErasure(tx, erasureId, 'face', mediaIds, await dropKeepingPlaces(tx, ids, mediaIds, turned))
     return erasureId
   })
+}
+
+/**
+ * Cluster began an erasure: faces of people who are none of the family's. They go here too, and their places stay. What this service began itself is
+ * gone already, and reported.
+ */
+export async function onErasureStarted(
+  { db, peers, sweep }: Pick<FaceTools, 'db' | 'peers' | 'sweep'>,
+  { erasureId, kind, ids }: ErasureStarted,
+  { familyId, signal }: EventContext,
+): Promise<Effect | undefined> {
+  if (kind !== 'face') return undefined
+  const found = await db.family(familyId, tx => facesOf(tx, ids))
+  const turned = await rotationsOf(peers, familyId, found, signal)
+  return async tx => {
+    const mediaIds = [...turned.keys()].sort()
+    // Also where nothing is left: an item that was erased meanwhile must not leave the receipt open.
+    const rows = mediaIds.length === 0 ? 0 : await dropKeepingPlaces(tx, ids, mediaIds, turned)
+    await bury(tx, GROUP, 'face', ids)
+    await noteErasure(tx, erasureId, 'face', mediaIds, rows)
+    sweep()
+  }
+}
+
+/** How the pictures with these faces are turned now, degrees clockwise, by item. */
+async function rotationsOf(
+  peers: Peers,
+  familyId: string,
+  faces: readonly { mediaId: string }[],
+  signal: AbortSignal,
+): Promise<Map<string, number>> {
+  const turned = new Map<string, number>()
+  for (const { mediaId } of faces)
+    if (!turned.has(mediaId)) turned.set(mediaId, (await peers.media(familyId, mediaId, signal))?.rotation ?? 0)
+  return turned
+}
+
+/** Removes faces and keeps where they were, so that they are not found there again. Says how many rows went. */
+async function dropKeepingPlaces(
+  tx: FamilyTx,
+  ids: readonly string[],
+  mediaIds: readonly string[],
+  turned: ReadonlyMap<string, number>,
+): Promise<number> {
+  for (const face of await facesOf(tx, ids))
+    await tx.changed(sql`
+      insert into face.removed (family_id, face_id, media_id, box, rotation, ranges)
+      values (${tx.familyId}, ${face.id}, ${face.mediaId}, ${face.box}, ${turned.get(face.mediaId) ?? 0}, ${face.ranges})
+      on conflict do nothing`)
+  return dropFaces(tx, ids, mediaIds)
 }
 
 /** Removes the rows of faces, marks their crops and says of their items what is left. Safe to repeat. */

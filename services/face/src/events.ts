@@ -1,5 +1,6 @@
 import {
   ErasureOverdue,
+  ErasureStarted,
   FamilyChanged,
   MediaIngested,
   MediaRemoved,
@@ -8,6 +9,7 @@ import {
 } from '@keepsake/events'
 import { Controller, Inject } from '@nestjs/common'
 import { detectItem, type DetectTools, type Effect } from './detect-item.js'
+import { onErasureStarted } from './erase-faces.js'
 import { onErasureOverdue, onFamilyChanged, onMediaRemoved } from './forget.js'
 
 /** Under this name Nest hands out the service's tools. */
@@ -37,6 +39,11 @@ export class FaceEvents {
   @OnEventWork(FamilyChanged)
   async familyChanged(event: FamilyChanged, context: EventContext): Promise<Effect | undefined> {
     return onFamilyChanged(this.tools, event, context)
+  }
+
+  @OnEventWork(ErasureStarted, { deadlineMs: 120_000 })
+  async erasure(event: ErasureStarted, context: EventContext): Promise<Effect | undefined> {
+    return onErasureStarted(this.tools, event, context)
   }
 
   @OnEventWork(ErasureOverdue)

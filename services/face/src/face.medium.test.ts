@@ -15,7 +15,7 @@ import type { FaceTools } from './events.js'
 import { onFamilyChanged, onMediaRemoved } from './forget.js'
 import { samplingStep } from './observe.js'
 import { facesResync } from './resync.js'
-import { eraseFaces, turn } from './erase-faces.js'
+import { eraseFaces, onErasureStarted, turn } from './erase-faces.js'
 import { FaceRpc } from './rpc.js'
 import { startFace } from './service.js'
 import { drawFaces, StubModels, type DrawnFace } from './testing/stub-models.js'
@@ -92,6 +92,7 @@ function bench() {
     words,
     catalogue,
     commit,
+    context,
     /** The work on an item, before its effect is committed. */
     work: (id: string, version = 1, attempt = 1) =>
       detectItem(tools, { mediaId: id, version, kind: 'photo' }, context(attempt)),
@@ -316,6 +317,29 @@ describe('a face alone', () => {
     const now = (await facesOf(mediaId(1)))?.faces ?? []
     expect(now.map(face => face.id)).toEqual([stays?.id])
     expect((await cropKeys(mediaId(1))).length).toBe(1)
+  })
+
+  test('that cluster erases as none of the family’s goes too, bytes and all, and is not found again', async () => {
+    const { photo, ingested, tools, catalogue, commit, context } = bench()
+    await photo(mediaId(1), drawFaces(800, 600, TWO))
+    await ingested(mediaId(1))
+    const [stranger, stays] = (await facesOf(mediaId(1)))?.faces ?? []
+    const erasureId = '01934000-0000-7000-8000-0000000000e1'
+    const before = (await published('erasure.reported')) ?? 0
+    const event = { erasureId, kind: 'face', ids: [stranger?.id ?? ''], mediaIds: [mediaId(1)], byMemberId: '' }
+    for (let times = 0; times < 2; times++) await commit(await onErasureStarted(tools, event, context()))
+    await sweepCrops(db, store)
+    expect((await published('erasure.reported')) ?? 0).toBeGreaterThan(before)
+    expect(await cropKeys(mediaId(1))).toEqual([stays?.cropKey])
+    const bytes = Buffer.from(stranger?.embedding ?? []).toString('hex')
+    const tables = await database.rows<{ name: string }>(
+      `select schemaname || '.' || tablename as name from pg_tables where schemaname in ('face', 'events')`,
+    )
+    for (const { name } of tables)
+      expect(await database.rows(`select 1 from ${name} t where to_jsonb(t)::text like '%${bytes}%'`), name).toEqual([])
+    catalogue.set(mediaId(1), { ...(catalogue.get(mediaId(1)) as Media), version: 2 })
+    await ingested(mediaId(1), 2)
+    expect((await facesOf(mediaId(1)))?.faces.map(face => face.id)).toEqual([stays?.id])
   })
 
   test('is unknown to relatives and to other families', async () => {

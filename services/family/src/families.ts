@@ -26,16 +26,24 @@ export async function familyChanged(
 
 const locales: readonly string[] = ['en', 'ja']
 
+/** Days for which faces of people whom nobody named may be kept: a week, so that there is time to name them, to a year. */
+const UNKNOWN_FACES_DAYS = { least: 7, most: 365 }
+
 function checkSettings(settings: {
   name?: string | undefined
   timeZone?: string | undefined
   locale?: string | undefined
+  unknownFacesDays?: number | undefined
 }) {
   if (settings.name !== undefined) checkName(settings.name, 'name')
   if (settings.locale !== undefined && !locales.includes(settings.locale))
     throw errors.invalid('locale', `A locale is ${locales.join(' or ')}.`)
   if (settings.timeZone !== undefined && !isTimeZone(settings.timeZone))
     throw errors.invalid('timeZone', 'A time zone is an IANA name such as Europe/Berlin.')
+  const { unknownFacesDays: days } = settings
+  const { least, most } = UNKNOWN_FACES_DAYS
+  if (days !== undefined && !(Number.isInteger(days) && days >= least && days <= most))
+    throw errors.invalid('unknownFacesDays', `Unknown faces are kept for ${least} to ${most} days.`)
 }
 
 function isTimeZone(name: string): boolean {
@@ -85,6 +93,7 @@ interface FamilyRow {
   plan: string
   timeZone: string
   locale: string
+  unknownFacesDays: number
   version: number
   role: string | null
   given: boolean | null
@@ -93,7 +102,7 @@ interface FamilyRow {
   textVersion: string | null
 }
 
-const columns = sql`f.family_id, f.name, f.plan, f.time_zone, f.locale, f.version, c.given, c.member_id, c.at, c.text_version`
+const columns = sql`f.family_id, f.name, f.plan, f.time_zone, f.locale, f.unknown_faces_days, f.version, c.given, c.member_id, c.at, c.text_version`
 
 const latestConsent = sql`left join lateral (
   select given, member_id, at, text_version from family.consents c
@@ -105,6 +114,7 @@ const shown = (row: FamilyRow): Family => ({
   plan: row.plan,
   timeZone: row.timeZone,
   locale: row.locale,
+  unknownFacesDays: row.unknownFacesDays,
   role: row.role ?? '',
   version: row.version,
   faceRecognition: consentOf(row),
@@ -152,10 +162,12 @@ export async function updateFamily(
     update family.families set
       name = coalesce(${request.name?.trim()}, name),
       time_zone = coalesce(${request.timeZone}, time_zone),
-      locale = coalesce(${request.locale}, locale)
+      locale = coalesce(${request.locale}, locale),
+      unknown_faces_days = coalesce(${request.unknownFacesDays}, unknown_faces_days)
     where family_id = ${tx.familyId} and removed_at is null
-      and (name, time_zone, locale) is distinct from
-        (coalesce(${request.name?.trim()}, name), coalesce(${request.timeZone}, time_zone), coalesce(${request.locale}, locale))`)
+      and (name, time_zone, locale, unknown_faces_days) is distinct from
+        (coalesce(${request.name?.trim()}, name), coalesce(${request.timeZone}, time_zone), coalesce(${request.locale}, locale),
+         coalesce(${request.unknownFacesDays}, unknown_faces_days))`)
   if (changed > 0) await familyChanged(tx, 'settings')
   if (request.faceRecognitionConsent !== undefined) {
     const before = (await readFamily(tx, 'parent')).faceRecognition?.given ?? false

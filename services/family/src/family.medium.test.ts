@@ -311,7 +311,11 @@ describe('a family', () => {
       reason: 'INVALID_VALUE',
     })
     const { family: after } = await family.updateFamily({ name: 'Satō', timeZone: 'Europe/Berlin' }, me)
-    expect(after).toMatchObject({ name: 'Satō', timeZone: 'Europe/Berlin', locale: 'ja' })
+    expect(after).toMatchObject({ name: 'Satō', timeZone: 'Europe/Berlin', locale: 'ja', unknownFacesDays: 90 })
+    for (const unknownFacesDays of [6, 366])
+      await expect(family.updateFamily({ unknownFacesDays }, me)).rejects.toMatchObject({ reason: 'INVALID_VALUE' })
+    const { family: shorter } = await family.updateFamily({ unknownFacesDays: 14 }, me)
+    expect(shorter).toMatchObject({ name: 'Satō', unknownFacesDays: 14, version: (after?.version ?? 0) + 1 })
   })
 
   test('has the plan that a parent sets, where the operator allows it', async () => {

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { Readable } from 'node:stream'
-import { GetAssignmentsResponse, Person } from '@keepsake/proto/cluster/v1'
+import { ExportPersonResponse, GetAssignmentsResponse, Person } from '@keepsake/proto/cluster/v1'
 import { GetFacesResponse } from '@keepsake/proto/face/v1'
 import { KeepsakeError, type Call } from '@keepsake/rpc'
 import { until } from '@keepsake/testing'
@@ -52,6 +52,30 @@ async function ask(
   const isJson = answer.headers.get('content-type')?.includes('json') === true
   return { status: answer.status, headers: answer.headers, body: isJson && text !== '' ? JSON.parse(text) : { text } }
 }
+
+/** What cluster knows of a person, in two pages. */
+const exportPerson = ({ personId, cursor }: { personId: string; cursor: string }) =>
+  ExportPersonResponse.fromPartial({
+    person: { id: personId, name: 'Hana' },
+    vectors: 3,
+    questions: 1,
+    corrections: [
+      {
+        id: 'c1',
+        kind: 'name',
+        value: `what was said of ${personId}`,
+        overruledBy: { correctionId: 'c2', byMemberId: 'father', about: 'name', faceIds: [] },
+      },
+    ],
+    faces:
+      cursor === ''
+        ? [
+            { faceId: 'f1', mediaId: 'm1', takenAt: new Date('2024-05-01T10:00:00Z'), confirmed: true },
+            { faceId: 'f2', mediaId: 'm1' },
+          ]
+        : [{ faceId: 'f3', mediaId: 'm2', knownSince: new Date('2024-06-01') }],
+    nextCursor: cursor === '' ? 'more' : '',
+  })
 
 describe('a problem', () => {
   test('is a text that no database stores, wherever it stands', async () => {
@@ -477,6 +501,7 @@ describe('the album as a whole', () => {
         r.cursor === ''
           ? { people: [Person.fromPartial({ id: 'p1', name: 'Hana' })], nextCursor: '1' }
           : { people: [Person.fromPartial({ id: 'p2', name: 'Yui' })], nextCursor: '' },
+      exportPerson,
     }
     await album.store.put(still, Readable.from([Buffer.from('bytes of the still')]), { contentType: 'image/heic' })
     await album.store.put(clip, Readable.from([Buffer.from('bytes of the clip')]), { contentType: 'video/quicktime' })
@@ -486,10 +511,26 @@ describe('the album as a whole', () => {
     const zip = Buffer.from(await answer.arrayBuffer()).toString('latin1')
     for (const part of ['IMG_1.HEIC', 'IMG_1.mov', 'bytes of the still', 'bytes of the clip'])
       expect(zip).toContain(part)
-    for (const part of ['first words', 'last words', 'Hana', 'Yui', 'Summer']) expect(zip).toContain(part)
+    for (const part of ['first words', 'last words', 'Hana', 'Yui', 'Summer', 'what was said of p2'])
+      expect(zip).toContain(part)
     const { headers } = await ask('GET', `${base}/media/${mediaId}/original`)
     const original = await fetch(new URL(headers.get('location') ?? '', gateway.publicUrl))
     expect(await original.text()).toBe('bytes of the still')
+  })
+
+  test('says what is known about one person, from every page, and no vector', async () => {
+    album.answers['cluster'] = { ...album.answers['cluster'], exportPerson }
+    const { status, body } = await ask('GET', `${base}/people/p1/export`)
+    expect(status).toBe(200)
+    expect(body).toMatchObject({
+      vectors: 3,
+      openQuestions: 1,
+      items: [
+        { mediaId: 'm1', takenAt: '2024-05-01T10:00:00.000Z', faces: [{ id: 'f1', confirmed: true }, { id: 'f2' }] },
+        { mediaId: 'm2', faces: [{ id: 'f3', knownSince: '2024-06-01T00:00:00.000Z' }] },
+      ],
+      corrections: [{ id: 'c1', value: 'what was said of p1', overruledBy: { by: 'father', about: 'name' } }],
+    })
   })
 
   test('calls a person without a name by the child that the person is', async () => {

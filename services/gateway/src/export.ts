@@ -2,10 +2,12 @@ import { finished } from 'node:stream/promises'
 import { ZipArchive } from 'archiver'
 import type { Comment, Media } from '@keepsake/proto/album/v1'
 import type { Person } from '@keepsake/proto/cluster/v1'
+import { KeepsakeError } from '@keepsake/rpc'
 import { logger } from '@keepsake/telemetry'
 import { endpoint, type AnyEndpoint, type Input } from './endpoint.js'
 import { attachment, originalKeyOf } from './media-urls.js'
 import { shownMedia } from './media.js'
+import { knownPerson } from './people.js'
 
 const pageSize = 200
 
@@ -113,12 +115,29 @@ async function comments({ edge, as }: Asked, mediaId: string) {
   return all.map(c => ({ memberId: c.memberId, text: c.text, at: c.at?.toISOString() }))
 }
 
-async function people({ edge, as }: Asked) {
+async function people(input: Asked): Promise<unknown[]> {
+  const { edge, as, person } = input
   const all: Person[] = []
   for (let cursor = ''; ;) {
     const page = await edge.clients.cluster.listPeople({ includeHidden: true, cursor, limit: 500 }, await as())
     all.push(...page.people)
-    if ((cursor = page.nextCursor) === '') return all
+    if ((cursor = page.nextCursor) === '') break
+  }
+  // What is known about each is a parent's to ask for, as it is one by one.
+  if (person.role !== 'parent') return all
+  const told: unknown[] = []
+  for (const one of all) told.push({ ...one, known: await known(input, one.id) })
+  return told
+}
+
+/** What is known about a person; nothing where it went while the export was on its way. */
+async function known(input: Asked, personId: string): Promise<unknown> {
+  try {
+    const { person: _person, ...about } = await knownPerson(input, personId)
+    return about
+  } catch (error) {
+    if (KeepsakeError.is(error) && error.code === 'NOT_FOUND') return undefined
+    throw error
   }
 }
 

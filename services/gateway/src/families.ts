@@ -20,6 +20,9 @@ const family = z
     role: z.string(),
     timeZone: z.string(),
     locale: z.string(),
+    unknownFacesDays: z
+      .int()
+      .meta({ description: 'Days after which faces of people whom nobody named, linked or confirmed are erased.' }),
     faceRecognition: z.object({
       consent: z.boolean().nullable().meta({ description: 'null: nobody has decided yet.' }),
       by: z.string().optional(),
@@ -61,6 +64,7 @@ function shownFamily(f: FamilyMessage | undefined): z.input<typeof family> {
     role: f.role,
     timeZone: f.timeZone,
     locale: f.locale,
+    unknownFacesDays: f.unknownFacesDays,
     faceRecognition: present({
       consent: at === undefined ? null : given,
       by: byMemberId,
@@ -147,6 +151,7 @@ export const familyEndpoints: readonly AnyEndpoint[] = [
       name: name.optional(),
       timeZone: z.string().max(100).optional(),
       locale: z.enum(['en', 'ja']).optional(),
+      unknownFacesDays: z.int().min(7).max(365).optional(),
       faceRecognition: consent.optional(),
     }),
     answer: family,

@@ -1,4 +1,4 @@
-import type { Person as PersonMessage } from '@keepsake/proto/cluster/v1'
+import type { Correction as CorrectionMessage, Person as PersonMessage } from '@keepsake/proto/cluster/v1'
 import { z } from 'zod'
 import { ifThere } from './clients.js'
 import { endpoint, type AnyEndpoint, type Input } from './endpoint.js'
@@ -28,7 +28,66 @@ const person = z
   })
   .meta({ id: 'Person' })
 
-const corrected = z.object({ correctionId: z.string().optional() })
+const correction = z
+  .object({
+    id: z.string(),
+    kind: z.string(),
+    by: z.string(),
+    at: instant,
+    undone: z.boolean(),
+    personId: z.string().optional(),
+    value: z.string().optional().meta({
+      description: 'What was said, where it is one word: a name, a child, true or false of `hide`, an answer.',
+    }),
+    overruledBy: z
+      .object({
+        correctionId: z.string(),
+        by: z.string(),
+        at: instant,
+        about: z.enum(['face', 'name', 'child', 'hidden']),
+        faceIds: z.array(z.string()),
+      })
+      .optional()
+      .meta({
+        description:
+          'The later word because of which this one does not hold; undoing that one makes this one hold again.',
+      }),
+  })
+  .meta({ id: 'Correction' })
+const overruled = z
+  .array(correction)
+  .meta({ description: 'Earlier words that this one overrules, whoever said them. All are kept.' })
+const corrected = z.object({ correctionId: z.string().optional(), overruled })
+const instantOf = (at: Date | undefined): string => (at ?? new Date(0)).toISOString()
+
+/** A word of the ledger as clients see it. */
+export const shownCorrection = (c: CorrectionMessage): z.input<typeof correction> =>
+  present({
+    id: c.id,
+    kind: c.kind,
+    by: c.byMemberId,
+    at: instantOf(c.at),
+    undone: c.undone,
+    personId: orAbsent(c.personId),
+    value: c.value,
+    overruledBy: c.overruledBy && {
+      correctionId: c.overruledBy.correctionId,
+      by: c.overruledBy.byMemberId,
+      at: instantOf(c.overruledBy.at),
+      about: c.overruledBy.about as 'face' | 'name' | 'child' | 'hidden',
+      faceIds: c.overruledBy.faceIds,
+    },
+  }) as z.input<typeof correction>
+const shownCorrected = ({
+  correctionId,
+  overruled: words,
+}: {
+  correctionId?: string | undefined
+  overruled: CorrectionMessage[]
+}) => ({
+  ...(correctionId === undefined ? {} : { correctionId }),
+  overruled: words.map(shownCorrection),
+})
 const faceId = z.string().max(100)
 const base = '/v1/families/{familyId}' as const
 type Asked = Pick<Input<unknown, unknown, unknown>, 'edge' | 'as' | 'asGateway'>
@@ -77,6 +136,79 @@ async function one(asked: Asked, p: PersonMessage | undefined): Promise<z.input<
   return shown(p, names.get(p.id), crops)
 }
 
+const known = z
+  .object({
+    person,
+    child: z.object({ id: z.string(), name: z.string(), birthDate: z.string() }).optional(),
+    faceRecognition: z
+      .object({
+        consent: z.boolean(),
+        by: z.string().optional(),
+        at: instant.optional(),
+        textVersion: z.string().optional(),
+      })
+      .meta({ description: 'The word without which nothing of this would be kept.' }),
+    vectors: z.int().meta({ description: 'Face vectors that are kept; their values never leave the album.' }),
+    openQuestions: z.int(),
+    items: z.array(
+      z.object({
+        mediaId: z.string(),
+        takenAt: instant.optional(),
+        faces: z.array(
+          z.object({
+            id: z.string(),
+            knownSince: instant,
+            confidence: z.number(),
+            confirmed: z.boolean(),
+            estimatedAge: z.number(),
+          }),
+        ),
+      }),
+    ),
+    corrections: z.array(correction),
+  })
+  .meta({ id: 'KnownPerson' })
+
+/** What is known about one person, put together from every page. */
+export async function knownPerson(asked: Asked, personId: string): Promise<z.input<typeof known>> {
+  const { clients } = asked.edge
+  const items = new Map<string, z.input<typeof known>['items'][number]>()
+  for (let cursor = ''; ;) {
+    const page = await clients.cluster.exportPerson({ personId, cursor }, await asked.as())
+    for (const face of page.faces) {
+      const item = items.get(face.mediaId) ?? {
+        mediaId: face.mediaId,
+        ...(face.takenAt && { takenAt: face.takenAt.toISOString() }),
+        faces: [],
+      }
+      items.set(face.mediaId, item)
+      const { faceId: id, confidence, confirmed, age } = face
+      item.faces.push({ id, knownSince: instantOf(face.knownSince), confidence, confirmed, estimatedAge: age })
+    }
+    if ((cursor = page.nextCursor) !== '') continue
+    const [{ family }, { children }] = await Promise.all([
+      clients.family.getFamily({}, await asked.as()),
+      clients.family.listChildren({}, await asked.as()),
+    ])
+    const child = children.find(({ id }) => id === page.person?.childId)
+    const { given = false, byMemberId, at, textVersion } = family?.faceRecognition ?? {}
+    return {
+      person: await one(asked, page.person),
+      ...(child && { child: { id: child.id, name: child.name, birthDate: child.birthDate } }),
+      faceRecognition: present({
+        consent: given,
+        by: byMemberId,
+        at: at?.toISOString(),
+        textVersion,
+      }) as z.input<typeof known>['faceRecognition'],
+      vectors: page.vectors,
+      openQuestions: page.questions,
+      items: [...items.values()],
+      corrections: page.corrections.map(shownCorrection),
+    }
+  }
+}
+
 /** People, corrections and questions. */
 export const peopleEndpoints: readonly AnyEndpoint[] = [
   endpoint({
@@ -119,7 +251,7 @@ export const peopleEndpoints: readonly AnyEndpoint[] = [
       childId: z.string().max(100).nullable().optional(),
       hidden: z.boolean().optional(),
     }),
-    answer: person.extend({ correctionIds: z.array(z.string()) }),
+    answer: person.extend({ correctionIds: z.array(z.string()), overruled }),
     codes: ['PERSON_NOT_FOUND', 'PARENT_REQUIRED'],
     async handle(input) {
       const { body, params } = input
@@ -132,7 +264,11 @@ export const peopleEndpoints: readonly AnyEndpoint[] = [
         },
         await input.as(),
       )
-      return { ...(await one(input, changed.person)), correctionIds: changed.correctionIds }
+      return {
+        ...(await one(input, changed.person)),
+        correctionIds: changed.correctionIds,
+        overruled: changed.overruled.map(shownCorrection),
+      }
     },
   }),
   endpoint({
@@ -149,7 +285,11 @@ export const peopleEndpoints: readonly AnyEndpoint[] = [
         { personId: params.personId, intoPersonId: body.into },
         await input.as(60_000),
       )
-      return { ...(await one(input, merged.person)), correctionId: merged.correctionId }
+      return {
+        ...(await one(input, merged.person)),
+        correctionId: merged.correctionId,
+        overruled: merged.overruled.map(shownCorrection),
+      }
     },
   }),
   endpoint({
@@ -167,7 +307,37 @@ export const peopleEndpoints: readonly AnyEndpoint[] = [
         { personId: params.personId, faceIds: body.faceIds },
         await input.as(60_000),
       )
-      return { ...(await one(input, split.person)), correctionId: split.correctionId }
+      return {
+        ...(await one(input, split.person)),
+        correctionId: split.correctionId,
+        overruled: split.overruled.map(shownCorrection),
+      }
+    },
+  }),
+  endpoint({
+    method: 'GET',
+    path: `${base}/people/{personId}/export`,
+    id: 'exportPerson',
+    summary:
+      'Everything that is known about one person: the items and since when, names and corrections, how many vectors. For whoever is shown in the album or speaks for them.',
+    answer: known,
+    codes: ['PERSON_NOT_FOUND', 'PARENT_REQUIRED'],
+    async handle(input) {
+      return knownPerson(input, input.params.personId)
+    },
+  }),
+  endpoint({
+    method: 'POST',
+    path: `${base}/people/{personId}/not-ours`,
+    id: 'eraseStranger',
+    summary:
+      'Says that a person is none of the family’s: every face of theirs is erased for good and not found again in these pictures. A person with a name, a child or a confirmed face is refused.',
+    answer: z.object({
+      erasureIds: z.array(z.string()).meta({ description: 'Receipts, one for each 500 faces.' }),
+    }),
+    codes: ['PERSON_NOT_FOUND', 'PERSON_IS_OURS', 'PARENT_REQUIRED'],
+    async handle({ params, edge, as }) {
+      return edge.clients.cluster.eraseStranger({ personId: params.personId }, await as(60_000))
     },
   }),
   endpoint({
@@ -179,7 +349,8 @@ export const peopleEndpoints: readonly AnyEndpoint[] = [
     answer: corrected,
     codes: ['FACE_NOT_FOUND', 'PERSON_NOT_FOUND', 'PARENT_REQUIRED'],
     async handle({ params, body, edge, as }) {
-      return edge.clients.cluster.confirmFace({ faceId: params.faceId, personId: body.personId }, await as(60_000))
+      const { faceId: id, personId } = { ...params, ...body }
+      return shownCorrected(await edge.clients.cluster.confirmFace({ faceId: id, personId }, await as(60_000)))
     },
   }),
   endpoint({
@@ -191,9 +362,9 @@ export const peopleEndpoints: readonly AnyEndpoint[] = [
     answer: corrected,
     codes: ['FACE_NOT_FOUND', 'PERSON_NOT_FOUND', 'PARENT_REQUIRED'],
     async handle({ params, body, edge, as }) {
-      return edge.clients.cluster.rejectFace(
-        { faceId: params.faceId, personId: body?.personId ?? '' },
-        await as(60_000),
+      const personId = body?.personId ?? ''
+      return shownCorrected(
+        await edge.clients.cluster.rejectFace({ faceId: params.faceId, personId }, await as(60_000)),
       )
     },
   }),
@@ -213,36 +384,16 @@ export const peopleEndpoints: readonly AnyEndpoint[] = [
     method: 'GET',
     path: `${base}/corrections`,
     id: 'listCorrections',
-    summary: 'What parents said about people, newest first.',
-    query: z.object(paging),
-    answer: listOf(
-      z
-        .object({
-          id: z.string(),
-          kind: z.string(),
-          by: z.string(),
-          at: instant,
-          undone: z.boolean(),
-          personId: z.string().optional(),
-        })
-        .meta({ id: 'Correction' }),
-    ),
+    summary: 'What parents said about people, newest first; `overruled=true` only what a later word overruled.',
+    query: z.object({ ...paging, overruled: yes.optional() }),
+    answer: listOf(correction),
     async handle({ query, edge, as }) {
       const page = await edge.clients.cluster.listCorrections(
-        { cursor: query.cursor ?? '', limit: query.limit ?? 100 },
+        { cursor: query.cursor ?? '', limit: query.limit ?? 100, overruled: query.overruled ?? false },
         await as(),
       )
       return {
-        items: page.corrections.map(c =>
-          present({
-            id: c.id,
-            kind: c.kind,
-            by: c.byMemberId,
-            at: (c.at ?? new Date(0)).toISOString(),
-            undone: c.undone,
-            personId: orAbsent(c.personId),
-          }),
-        ),
+        items: page.corrections.map(shownCorrection),
         nextCursor: cursorOf(page.nextCursor),
       }
     },
@@ -309,9 +460,9 @@ export const peopleEndpoints: readonly AnyEndpoint[] = [
     answer: corrected,
     codes: ['QUESTION_NOT_FOUND', 'PARENT_REQUIRED'],
     async handle({ params, body, edge, as }) {
-      return edge.clients.cluster.answerQuestion(
-        { questionId: params.questionId, answer: body.personId ?? body.answer ?? '' },
-        await as(60_000),
+      const answer = body.personId ?? body.answer ?? ''
+      return shownCorrected(
+        await edge.clients.cluster.answerQuestion({ questionId: params.questionId, answer }, await as(60_000)),
       )
     },
   }),

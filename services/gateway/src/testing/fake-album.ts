@@ -158,6 +158,7 @@ export class FakeAlbum {
           plan: 'premium',
           timeZone: 'Asia/Tokyo',
           locale: 'ja',
+          unknownFacesDays: 90,
           role: 'parent',
           version: 1,
         },

@@ -7,6 +7,8 @@ export interface Family {
   role: 'parent' | 'relative'
   timeZone: string
   locale: string
+  /** Days after which faces of people whom nobody named are erased. */
+  unknownFacesDays: number
   faceRecognition: { consent: boolean | null; by?: string; at?: string }
 }
 
@@ -120,6 +122,18 @@ export interface Question {
   faceUrl?: string
   mediaId?: string
   candidates: { personId: string; confidence: number }[]
+}
+
+/** What a parent said about people. */
+export interface Correction {
+  id: string
+  kind: string
+  by: string
+  at: string
+  undone: boolean
+  personId?: string
+  /** The later word because of which this one does not hold. */
+  overruledBy?: { correctionId: string; by: string; at: string; about: 'face' | 'name' | 'child' | 'hidden' }
 }
 
 export interface ChildProposal {

@@ -36,6 +36,10 @@ export const en = {
   consentGivenPlain: (at: string) => `Allowed on ${at}.`,
   consentNotGiven: 'No face is looked for in this album.',
   consentWithdraw: 'Withdraw and erase all faces',
+  unknownFacesDays: 'Forget unknown faces after',
+  days: (count: number) => n(count, 'day', 'days'),
+  unknownFacesText:
+    'Faces of people whom you have not named, linked to a child or confirmed, such as other people’s children, are erased after this time. Whoever appears again later starts anew.',
   consentWithdrawSure: 'Every face, every person and every name is erased now. This cannot be taken back.',
   // timeline
   upload: 'Add photos and videos',
@@ -141,6 +145,9 @@ export const en = {
   splitOff: 'Make these another person',
   linkChild: 'This is our child',
   unlinkChild: 'Not our child',
+  notOurs: 'Not ours: erase',
+  notOursSure: (count: number) =>
+    `Every face of this person on ${n(count, 'photo', 'photos')} is erased for good and is not looked for in them again. The photos stay. This cannot be taken back.`,
   proposalTitle: 'Is this one of your children?',
   proposalYes: (name: string) => `Yes, ${name}`,
   proposalNew: 'Yes, add a child',
@@ -152,6 +159,20 @@ export const en = {
   notSure: 'Not sure',
   undo: 'Undo',
   child: 'Child',
+  disagreeTitle: 'Two words that disagree',
+  disagreeAbout: (about: 'face' | 'name' | 'child' | 'hidden') =>
+    ({ face: 'who this is', name: 'the name', child: 'which child this is', hidden: 'whether to hide this person' })[
+      about
+    ],
+  disagree: (about: string, who: string, day: string, later: string, laterDay: string) =>
+    `About ${about}: what ${who} said on ${day} does not hold any more, because ${later} said otherwise on ${laterDay}.`,
+  undoLater: (who: string) => `Undo what ${who} said`,
+  leaveIt: 'Leave it so',
+  overruledNow: (names: string) => `This overrules what ${names} said before. It can be undone.`,
+  me: 'you',
+  memberName: (name: string) => name,
+  formerMember: 'a former member',
+  exportPerson: 'What is known about this person',
   // pages
   pagesTitle: 'Personal pages',
   pagesEmpty: 'Register a child in the settings to get their page.',

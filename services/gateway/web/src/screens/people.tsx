@@ -3,6 +3,7 @@ import { useState } from 'react'
 import { Link } from 'react-router'
 import { api, query, type Child, type ChildProposal, type List, type Person, type Question } from '../api.ts'
 import { useLanguage } from '../i18n/messages.tsx'
+import { Disagreements } from '../parts/disagreements.tsx'
 import { FaceCrop } from '../parts/face-crop.tsx'
 import { PersonLabel } from '../parts/person-choice.tsx'
 import { answersTo } from '../parts/question-answers.ts'
@@ -14,6 +15,7 @@ export function PeopleScreen() {
   const { m } = useLanguage()
   const family = useFamily()
   const [hidden, setHidden] = useState(false)
+  const refreshPeople = useRefreshPeople()
   const people = useQuery({
     queryKey: ['people', family.id, hidden],
     queryFn: () =>
@@ -35,6 +37,7 @@ export function PeopleScreen() {
         <>
           <Proposals people={items} />
           <Questions people={items} />
+          <Disagreements people={items} refresh={refreshPeople} />
         </>
       )}
       {items.length === 0 && <Empty text={family.faceRecognition.consent ? m.peopleEmpty : m.peopleNoConsent} />}
@@ -56,7 +59,17 @@ export function PeopleScreen() {
 function useRefreshPeople() {
   const client = useQueryClient()
   return () => {
-    for (const key of ['people', 'person', 'questions', 'proposals', 'children', 'pages', 'media', 'item'])
+    for (const key of [
+      'people',
+      'person',
+      'questions',
+      'corrections',
+      'proposals',
+      'children',
+      'pages',
+      'media',
+      'item',
+    ])
       void client.invalidateQueries({ queryKey: [key] })
   }
 }

@@ -1,8 +1,9 @@
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { useState } from 'react'
 import { useNavigate, useParams } from 'react-router'
-import { api, type Child, type List, type Media, type Person } from '../api.ts'
+import { api, type Child, type Correction, type List, type Media, type Person } from '../api.ts'
 import { useLanguage } from '../i18n/messages.tsx'
+import { useMemberNames } from '../parts/disagreements.tsx'
 import { FaceCrop } from '../parts/face-crop.tsx'
 import { MonthGrid } from '../parts/media-grid.tsx'
 import { useMediaList, useNearEnd } from '../parts/media-list.ts'
@@ -38,19 +39,27 @@ export function PersonScreen() {
   const end = useNearEnd(more)
   const [merging, setMerging] = useState(false)
   const [undoable, setUndoable] = useState<string | undefined>()
+  const [overruled, setOverruled] = useState<string[]>([])
+  const nameOf = useMemberNames()
   const refreshAll = () => {
-    for (const key of ['people', 'questions', 'proposals', 'children', 'pages', 'media', 'item'])
+    for (const key of ['people', 'questions', 'corrections', 'proposals', 'children', 'pages', 'media', 'item'])
       void client.invalidateQueries({ queryKey: [key] })
   }
   const correct = useMutation({
     mutationFn: ({ method, path, body }: { method: string; path: string; body: unknown }) =>
-      api<{ correctionId?: string; correctionIds?: string[] }>(method, path, body),
-    onSuccess: answer => setUndoable(answer?.correctionId ?? answer?.correctionIds?.at(-1)),
+      api<{ correctionId?: string; correctionIds?: string[]; overruled?: Correction[] }>(method, path, body),
+    onSuccess: answer => {
+      setUndoable(answer?.correctionId ?? answer?.correctionIds?.at(-1))
+      setOverruled([...new Set((answer?.overruled ?? []).map(word => word.by))])
+    },
     onSettled: refreshAll,
   })
   const undo = useMutation({
     mutationFn: (correction: string) => api('POST', `/families/${family.id}/corrections/${correction}/undo`, {}),
-    onSuccess: () => setUndoable(undefined),
+    onSuccess: () => {
+      setUndoable(undefined)
+      setOverruled([])
+    },
     onSettled: refreshAll,
   })
   const [picked, setPicked] = useState<ReadonlySet<string> | undefined>()
@@ -76,6 +85,15 @@ export function PersonScreen() {
       setPicked(undefined)
       refreshAll()
     },
+  })
+  const known = useMutation({
+    mutationFn: () => api<unknown>('GET', `${base}/${id}/export`),
+    onSuccess: answer => saveAs(`${id}.json`, JSON.stringify(answer, null, 2)),
+  })
+  const forget = useMutation({
+    mutationFn: () => api('POST', `${base}/${id}/not-ours`, {}),
+    onSuccess: () => void navigate('/people', { replace: true }),
+    onSettled: refreshAll,
   })
   if (people.isPending || one.isPending) return <Loading />
   if (people.isError) return <Failure error={people.error} retry={() => void people.refetch()} />
@@ -131,6 +149,17 @@ export function PersonScreen() {
           >
             {person.hidden ? m.show : m.hide}
           </button>
+          {person.name === undefined && person.childId === undefined && (
+            <button
+              type="button"
+              disabled={forget.isPending}
+              onClick={() => {
+                if (window.confirm(m.notOursSure(person.mediaCount))) forget.mutate()
+              }}
+            >
+              {m.notOurs}
+            </button>
+          )}
           <button
             type="button"
             aria-pressed={picked !== undefined}
@@ -149,6 +178,9 @@ export function PersonScreen() {
               </button>
             </>
           )}
+          <button type="button" disabled={known.isPending} onClick={() => known.mutate()}>
+            {m.exportPerson}
+          </button>
           {undoable && (
             <button type="button" disabled={undo.isPending} onClick={() => undo.mutate(undoable)}>
               {m.undo}
@@ -156,6 +188,7 @@ export function PersonScreen() {
           )}
         </div>
       )}
+      {overruled.length > 0 && <p role="status">{m.overruledNow(overruled.map(nameOf).join(', '))}</p>}
       {parent && merging && (
         <PersonChoice
           label={m.merge}
@@ -168,8 +201,8 @@ export function PersonScreen() {
           }}
         />
       )}
-      {(correct.isPending || separate.isPending || undo.isPending) && <Loading />}
-      <FormError error={correct.error ?? separate.error ?? undo.error} />
+      {(correct.isPending || separate.isPending || undo.isPending || forget.isPending) && <Loading />}
+      <FormError error={correct.error ?? separate.error ?? undo.error ?? forget.error ?? known.error} />
       <MonthGrid
         items={items}
         {...(picked
@@ -190,6 +223,16 @@ export function PersonScreen() {
       )}
     </>
   )
+}
+
+/** Hands a text to the browser as a file. */
+function saveAs(name: string, text: string): void {
+  const url = URL.createObjectURL(new Blob([text], { type: 'application/json' }))
+  const link = document.createElement('a')
+  link.href = url
+  link.download = name
+  link.click()
+  URL.revokeObjectURL(url)
 }
 
 function NameForm({ person, save }: { person: Person; save(name: string): void }) {

@@ -229,7 +229,43 @@ function FaceRecognition() {
         </>
       )}
       <FormError error={answer.error} />
+      {consent && <UnknownFaces />}
     </section>
+  )
+}
+
+/** Days to choose from; what a family set elsewhere is shown beside them. */
+const usualDays = [7, 14, 30, 60, 90, 180, 365]
+
+/** How long faces of people whom nobody named stay. */
+function UnknownFaces() {
+  const { m } = useLanguage()
+  const family = useFamily()
+  const client = useQueryClient()
+  const save = useMutation({
+    mutationFn: (unknownFacesDays: number) => api('PATCH', `/families/${family.id}`, { unknownFacesDays }),
+    onSettled: () => client.invalidateQueries({ queryKey: ['families'] }),
+  })
+  const choices = [...new Set([...usualDays, family.unknownFacesDays])].sort((a, b) => a - b)
+  return (
+    <>
+      <label>
+        {m.unknownFacesDays}
+        <select
+          value={family.unknownFacesDays}
+          disabled={save.isPending}
+          onChange={event => save.mutate(Number(event.target.value))}
+        >
+          {choices.map(days => (
+            <option key={days} value={days}>
+              {m.days(days)}
+            </option>
+          ))}
+        </select>
+      </label>
+      <p className="muted">{m.unknownFacesText}</p>
+      <FormError error={save.error} />
+    </>
   )
 }
 
