@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { loadAgeGroupMeans } from '@keepsake/cluster/age-groups'
 import { DEFAULTS } from '@keepsake/cluster/agglomerate'
 import { decide } from '@keepsake/cluster/outcome'
-import { partition, type Memory } from '@keepsake/cluster/partition'
+import { partition, type Partitioner } from '@keepsake/cluster/partition'
 import {
   areaUnderCurve,
   Faces,
@@ -262,7 +262,7 @@ function familyFigures(
 ): FamilyFigures {
   const { faces, children } = simulatedFamily({ ...kind, seed, statistics })
   const theirs = faces.filter(face => children.some(child => child.id === face.truth))
-  let memory: Memory | undefined
+  let memory: Partitioner | undefined
   let previous: ReadonlyMap<string, string> = new Map()
   let ids = 0
   const run = (ledger: Parameters<typeof decide>[0]['ledger']) => {

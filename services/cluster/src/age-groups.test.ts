@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { expect, test } from 'vitest'
 import { loadAgeGroupMeans } from './age-groups.js'
-import { pairScore, faceTable } from './score.js'
+import { faceTable } from './face-table.js'
+import { pairScore } from './score.js'
 import { syntheticFaces } from './synthetic.js'
 
 test('the shipped means load', () => {

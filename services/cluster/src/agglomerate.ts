@@ -1,21 +1,10 @@
-import { DIMENSIONS } from './age-groups.js'
+import type { ClosePairs } from './close-pairs.js'
 import type { Conflicts } from './conflicts.js'
+import type { FaceTable } from './face-table.js'
 import { CandidateHeap } from './heap.js'
-import type { Neighbours } from './neighbours.js'
-import { edges } from './neighbours.js'
-import type { FaceTable } from './score.js'
-
-/** What a cluster may not be joined with, from the ledger: by face index. */
-export interface Demands {
-  /** Number of the person that a face stands for, -1 for none. */
-  label: Int32Array
-  /** Numbers of people that a face is not. */
-  not: ReadonlyMap<number, ReadonlySet<number>>
-  /** 1 for faces that wait until the structure stands, and then join the best cluster, if any. */
-  waits: Uint8Array
-  /** 1 for faces of nobody: they join nothing. */
-  nobody: Uint8Array
-}
+import { edges, findNeighbours } from './neighbours.js'
+import type { Sums } from './sums.js'
+import { added, averageScore, sumsOf } from './sums.js'
 
 export interface AgglomerateOptions {
   /** Average score from which two clusters are one person. */
@@ -25,6 +14,8 @@ export interface AgglomerateOptions {
   childSlackOfMany: number
   /** Taken off the score per share of pictures in which both clusters are seen apart. */
   conflictPenalty: number
+  /** Faces that are clustered together at once, at most; more are halved by capture time first. */
+  leaf: number
 }
 
 /**
@@ -40,57 +31,140 @@ export const DEFAULTS: AgglomerateOptions = {
   childSlack: 0.1,
   childSlackOfMany: 0.4,
   conflictPenalty: 10,
+  leaf: 1024,
 }
 
-/** Clusters as flat sums: the average score of two clusters is a few inner products of sums, however many faces they hold. */
-export class Clusters {
-  readonly parent: Int32Array
-  readonly count: Int32Array
-  readonly version: Int32Array
-  readonly label: Int32Array
-  /** Faces of a cluster as a chain from its root. */
-  readonly next: Int32Array
-  readonly last: Int32Array
-  readonly #adult: Float64Array
-  readonly #child: Float64Array
-  readonly #adultRaw: Float64Array
-  readonly #adultWeight: Float64Array
-  readonly #childWeight: Float64Array
-  readonly not: Map<number, ReadonlySet<number>>
+/** Sums of smaller clusters are added up again where they are wanted. */
+const KEEPS_SUMS = 8
 
-  constructor(
-    readonly table: FaceTable,
-    readonly conflicts: Conflicts,
-    readonly demands: Demands,
-    readonly options: AgglomerateOptions,
+/**
+ * Faces that belong together, never changed: one that gains or loses a face, or about which a parent says something else, is another
+ * cluster. So whatever was worked out from a cluster holds as long as it is the same object.
+ */
+export class Cluster {
+  /** Slots of the faces, in an order that depends on their content only. */
+  readonly slots: readonly number[]
+  /** Those of them that are seen apart from somebody. */
+  readonly conflicted: readonly number[]
+  /** Number of the person that the ledger says this is, -1 for none; and numbers of people that it is not. */
+  readonly label: number
+  readonly not: ReadonlySet<number> | undefined
+  /** What it was last joined into, and its place among the clusters of the latest run in which it was one of them. */
+  up: Cluster | undefined
+  run = 0
+  place = 0
+  #sums: Sums | undefined
+
+  private constructor(
+    readonly parts: readonly Cluster[],
+    of: Pick<Cluster, 'slots' | 'conflicted' | 'label' | 'not'>,
+    sums?: Sums,
   ) {
-    const n = table.size
-    this.parent = Int32Array.from({ length: n }, (_, i) => i)
-    this.count = new Int32Array(n).fill(1)
+    this.slots = of.slots
+    this.conflicted = of.conflicted
+    this.label = of.label
+    this.not = of.not
+    if (of.slots.length >= KEEPS_SUMS) this.#sums = sums
+  }
+
+  /** One face. */
+  static face(slot: number, conflicted: boolean, label: number, not: ReadonlySet<number> | undefined): Cluster {
+    const slots = [slot]
+    return new Cluster([], { slots, conflicted: conflicted ? slots : [], label, not })
+  }
+
+  /** Several clusters as one, the one with the canonically first face first. */
+  static of(parts: readonly Cluster[], sums?: Sums): Cluster {
+    const slots = parts.flatMap(part => part.slots)
+    const conflicted = parts.flatMap(part => part.conflicted)
+    const refused = parts.filter(part => part.not)
+    const cluster = new Cluster(
+      parts,
+      {
+        slots,
+        conflicted,
+        label: parts.find(part => part.label >= 0)?.label ?? -1,
+        not: refused.length ? new Set(refused.flatMap(part => [...part.not!])) : undefined,
+      },
+      sums,
+    )
+    for (const part of parts) part.up = cluster
+    return cluster
+  }
+
+  get count(): number {
+    return this.slots.length
+  }
+
+  /** Slot of the canonically first face. */
+  get first(): number {
+    return this.slots[0]!
+  }
+
+  sums(table: FaceTable): Sums {
+    if (this.#sums) return this.#sums
+    const sums = sumsOf(table, this.slots)
+    if (this.count >= KEEPS_SUMS) this.#sums = sums
+    return sums
+  }
+}
+
+/** Everything that clusters of one family are joined by. */
+export interface Family {
+  table: FaceTable
+  conflicts: Conflicts
+  /** The cluster of one face, by slot. */
+  singles: readonly (Cluster | undefined)[]
+  close: ClosePairs
+  options: AgglomerateOptions
+  /** Number of the latest run. */
+  runs: number
+}
+
+/** Clusters that are being joined with each other, by place. */
+export class Joining {
+  readonly #parent: Int32Array
+  readonly version: Int32Array
+  readonly #sums: (Sums | undefined)[]
+  readonly label: Int32Array
+  readonly #not: (ReadonlySet<number> | undefined)[]
+  /** Clusters that came together, as a chain from the first. */
+  readonly #next: Int32Array
+  readonly #last: Int32Array
+  readonly #run: number
+
+  /** @param items in canonical order of their first faces. */
+  constructor(
+    readonly family: Family,
+    readonly items: readonly Cluster[],
+  ) {
+    const n = items.length
+    this.#run = ++family.runs
+    this.#parent = new Int32Array(n)
     this.version = new Int32Array(n)
-    this.label = demands.label.slice()
-    this.next = new Int32Array(n).fill(-1)
-    this.last = Int32Array.from({ length: n }, (_, i) => i)
-    this.#adultRaw = new Float64Array(n * DIMENSIONS)
-    this.#adult = new Float64Array(n * DIMENSIONS)
-    this.#child = new Float64Array(n * DIMENSIONS)
-    this.#adultWeight = new Float64Array(n)
-    this.#childWeight = new Float64Array(n)
-    this.not = new Map(demands.not)
+    this.label = new Int32Array(n)
+    this.#next = new Int32Array(n).fill(-1)
+    this.#last = new Int32Array(n)
+    this.#not = new Array<ReadonlySet<number> | undefined>(n)
+    this.#sums = new Array<Sums | undefined>(n)
     for (let i = 0; i < n; i++) {
-      const w = table.weight[i]!
-      const own = table.child[i] ? this.#child : this.#adult
-      for (let k = i * DIMENSIONS; k < (i + 1) * DIMENSIONS; k++) {
-        own[k] = w * table.own[k]!
-        if (!table.child[i]) this.#adultRaw[k] = w * table.raw[k]!
-      }
-      ;(table.child[i] ? this.#childWeight : this.#adultWeight)[i] = w
+      const item = items[i]!
+      item.run = this.#run
+      item.place = i
+      this.#parent[i] = i
+      this.#last[i] = i
+      this.label[i] = item.label
+      this.#not[i] = item.not
     }
   }
 
-  root(i: number): number {
-    const { parent } = this
-    let at = i
+  sums(root: number): Sums {
+    return (this.#sums[root] ??= this.items[root]!.sums(this.family.table))
+  }
+
+  root(place: number): number {
+    const parent = this.#parent
+    let at = place
     while (parent[at] !== at) {
       parent[at] = parent[parent[at]!]!
       at = parent[at]!
@@ -98,64 +172,25 @@ export class Clusters {
     return at
   }
 
-  /** Faces of the cluster with this root, in the order in which they came together. */
-  *members(root: number): Generator<number> {
-    for (let i = root; i >= 0; i = this.next[i]!) yield i
+  /** Place of the cluster that a face is in, -1 where it is in none of them. */
+  placeOf(slot: number): number {
+    let at = this.family.singles[slot]
+    while (at && at.run !== this.#run) at = at.up
+    return at ? this.root(at.place) : -1
   }
 
-  /** Weighted average of the scores of all pairs between two clusters, without what the pictures say. */
-  average(a: number, b: number): number {
-    const { adults, children, mixed } = this.table.calibrations
-    const wa = this.#adultWeight[a]!
-    const wb = this.#adultWeight[b]!
-    const ca = this.#childWeight[a]!
-    const cb = this.#childWeight[b]!
-    let sum = 0
-    if (wa > 0 && wb > 0) sum += (product(this.#adultRaw, a, b) - adults.zero * wa * wb) / adults.unit
-    if (ca > 0 && cb > 0) sum += (product(this.#child, a, b) - children.zero * ca * cb) / children.unit
-    if (wa > 0 && cb > 0) sum += (across(this.#adult, a, this.#child, b) - mixed.zero * wa * cb) / mixed.unit
-    if (ca > 0 && wb > 0) sum += (across(this.#adult, b, this.#child, a) - mixed.zero * ca * wb) / mixed.unit
-    return sum / ((wa + ca) * (wb + cb))
+  /** Places that are roots, in canonical order. */
+  roots(): number[] {
+    const found: number[] = []
+    for (let i = 0; i < this.items.length; i++) if (this.#parent[i] === i) found.push(i)
+    return found
   }
 
-  /** Weighted average of the scores of one face with the other faces of its cluster. */
-  averageToOthers(i: number, root: number): number {
-    return this.#faceTo(i, root, this.table.weight[i]!)
-  }
-
-  /** Weighted average of the scores of one face with the faces of a cluster that it is not in. */
-  faceAverage(i: number, root: number): number {
-    return this.#faceTo(i, root, 0)
-  }
-
-  /** As above; `w` is the weight with which the face itself is in the sums. */
-  #faceTo(i: number, root: number, w: number): number {
-    const { table } = this
-    const { adults, children, mixed } = table.calibrations
-    const young = table.child[i] === 1
-    const wa = this.#adultWeight[root]! - (young ? 0 : w)
-    const wc = this.#childWeight[root]! - (young ? w : 0)
-    let sum = 0
-    if (young) {
-      if (this.#childWeight[root]! > w)
-        sum += (this.#against(this.#child, root, table.own, i, w) - children.zero * wc) / children.unit
-      if (wa > 0) sum += (this.#against(this.#adult, root, table.own, i, 0) - mixed.zero * wa) / mixed.unit
-    } else {
-      if (this.#adultWeight[root]! > w)
-        sum += (this.#against(this.#adultRaw, root, table.raw, i, w) - adults.zero * wa) / adults.unit
-      if (wc > 0) sum += (this.#against(this.#child, root, table.own, i, 0) - mixed.zero * wc) / mixed.unit
-    }
-    return wa + wc > 0 ? sum / (wa + wc) : 0
-  }
-
-  /** Inner product of a face with a cluster's sum without the face's own share. */
-  #against(sum: Float64Array, root: number, of: Float32Array, i: number, own: number): number {
-    let s = 0
-    for (let k = 0; k < DIMENSIONS; k++) {
-      const v = of[i * DIMENSIONS + k]!
-      s += (sum[root * DIMENSIONS + k]! - own * v) * v
-    }
-    return s
+  /** What has come together at a root. */
+  members(root: number): Cluster[] {
+    const found: Cluster[] = []
+    for (let i = root; i >= 0; i = this.#next[i]!) found.push(this.items[i]!)
+    return found
   }
 
   /** Whether the ledger allows the two to be one. */
@@ -163,184 +198,209 @@ export class Clusters {
     const la = this.label[a]!
     const lb = this.label[b]!
     if (la >= 0 && lb >= 0 && la !== lb) return false
-    return !(lb >= 0 && this.not.get(a)?.has(lb)) && !(la >= 0 && this.not.get(b)?.has(la))
+    return !(lb >= 0 && this.#not[a]?.has(lb)) && !(la >= 0 && this.#not[b]?.has(la))
   }
 
   /** Pictures in which both clusters are seen as two people, as a share of the smaller cluster. */
   conflictShare(a: number, b: number): number {
-    const [small, large] = this.count[a]! <= this.count[b]! ? [a, b] : [b, a]
+    const { items, family } = this
+    const [small, large] = this.sums(a).count <= this.sums(b).count ? [a, b] : [b, a]
     let found = 0
-    for (let i = small; i >= 0; i = this.next[i]!) {
-      for (const j of this.conflicts[i]!) {
-        if (this.root(j) === large) {
-          found++
-          break
+    for (let at = small; at >= 0; at = this.#next[at]!) {
+      for (const i of items[at]!.conflicted) {
+        for (const j of family.conflicts[i]!) {
+          if (this.placeOf(j) === large) {
+            found++
+            break
+          }
         }
       }
     }
-    return found / this.count[small]!
+    return found / this.sums(small).count
+  }
+
+  /** Weighted average of the scores of all pairs between two clusters, without what the pictures say. */
+  average(a: number, b: number): number {
+    return averageScore(this.sums(a), this.sums(b), this.family.table.calibrations)
   }
 
   /** The score on which joining is decided; -Infinity where the ledger forbids it. */
   score(a: number, b: number): number {
+    const { options } = this.family
     if (!this.allowed(a, b)) return -Infinity
-    const average = this.average(a, b) + this.#slack(a, b)
-    if (average < this.options.threshold) return average
-    return average - this.options.conflictPenalty * this.conflictShare(a, b)
+    const average = this.average(a, b) + slack(this.sums(a), this.sums(b), options)
+    if (average < options.threshold) return average
+    return average - options.conflictPenalty * this.conflictShare(a, b)
   }
 
-  /**
-   * The average over many faces of two children is surer than one pair: the noise of single pictures is gone from it, strangers and siblings
-   * lie far below. What a pair of pictures must exceed, two clusters need not.
-   */
-  #slack(a: number, b: number): number {
-    const adults =
-      (this.#adultWeight[a]! * this.#adultWeight[b]!) /
-      ((this.#adultWeight[a]! + this.#childWeight[a]!) * (this.#adultWeight[b]! + this.#childWeight[b]!))
-    if (adults === 1) return 0
-    const few = Math.min(this.count[a]!, this.count[b]!)
-    const { childSlack, childSlackOfMany } = this.options
-    return (1 - adults) * (childSlack + childSlackOfMany * (1 - 1 / Math.sqrt(few)))
-  }
-
-  /** Joins two clusters; the one with the canonically first face names the result. */
-  join(a: number, b: number): number {
+  /** Joins two roots; the one with the canonically first face names the result. */
+  join(a: number, b: number): void {
     const [keep, gone] = a < b ? [a, b] : [b, a]
-    this.parent[gone] = keep
-    this.count[keep]! += this.count[gone]!
+    this.#parent[gone] = keep
     this.version[keep]!++
     if (this.label[keep]! < 0) this.label[keep] = this.label[gone]!
-    this.next[this.last[keep]!] = gone
-    this.last[keep] = this.last[gone]!
-    const refused = this.not.get(gone)
-    if (refused) this.not.set(keep, new Set([...(this.not.get(keep) ?? []), ...refused]))
-    for (let k = 0; k < DIMENSIONS; k++) {
-      const to = keep * DIMENSIONS + k
-      const from = gone * DIMENSIONS + k
-      this.#adultRaw[to]! += this.#adultRaw[from]!
-      this.#adult[to]! += this.#adult[from]!
-      this.#child[to]! += this.#child[from]!
-    }
-    this.#adultWeight[keep]! += this.#adultWeight[gone]!
-    this.#childWeight[keep]! += this.#childWeight[gone]!
-    return keep
+    this.#next[this.#last[keep]!] = gone
+    this.#last[keep] = this.#last[gone]!
+    const refused = this.#not[gone]
+    if (refused) this.#not[keep] = new Set([...(this.#not[keep] ?? []), ...refused])
+    this.#sums[keep] = added(this.sums(keep), this.sums(gone))
   }
-
-  /** Roots of all clusters in canonical order. */
-  roots(): number[] {
-    const found: number[] = []
-    for (let i = 0; i < this.table.size; i++) if (this.parent[i] === i) found.push(i)
-    return found
-  }
-}
-
-const product = (of: Float64Array, a: number, b: number): number => across(of, a, of, b)
-
-function across(p: Float64Array, a: number, q: Float64Array, b: number): number {
-  let s0 = 0
-  let s1 = 0
-  let s2 = 0
-  let s3 = 0
-  const ao = a * DIMENSIONS
-  const bo = b * DIMENSIONS
-  for (let k = 0; k < DIMENSIONS; k += 4) {
-    s0 += p[ao + k]! * q[bo + k]!
-    s1 += p[ao + k + 1]! * q[bo + k + 1]!
-    s2 += p[ao + k + 2]! * q[bo + k + 2]!
-    s3 += p[ao + k + 3]! * q[bo + k + 3]!
-  }
-  return s0 + s1 + (s2 + s3)
 }
 
 /**
- * Best pair first until no pair reaches the threshold: faces along their best matches, then whole clusters with each other (matches inside
- * one burst can fill a face's list), at last the faces that wait. A pure function of the table: arrival order and number of workers do
- * not enter.
+ * The average over many faces of two children is surer than one pair: the noise of single pictures is gone from it, strangers and siblings
+ * lie far below. What a pair of pictures must exceed, two clusters need not.
  */
-export function agglomerate(
-  table: FaceTable,
-  neighbours: Neighbours,
-  conflicts: Conflicts,
-  demands: Demands,
-  options: AgglomerateOptions = DEFAULTS,
-): Clusters {
-  const clusters = new Clusters(table, conflicts, demands, options)
-  const still = (i: number): boolean => !demands.waits[i] && !demands.nobody[i]
+function slack(a: Sums, b: Sums, { childSlack, childSlackOfMany }: AgglomerateOptions): number {
+  if (a.children === 0 && b.children === 0) return 0
+  const adults = (a.adults * b.adults) / ((a.adults + a.children) * (b.adults + b.children))
+  return (1 - adults) * (childSlack + childSlackOfMany * (1 - 1 / Math.sqrt(Math.min(a.count, b.count))))
+}
+
+/** Least average scores that joining can come from. */
+export const floorsOf = ({ threshold, childSlack, childSlackOfMany }: AgglomerateOptions) => ({
+  adults: threshold,
+  children: threshold - childSlack - childSlackOfMany,
+})
+
+/**
+ * Single faces -> clusters: best pair first along their best matches until no pair reaches the threshold, then whole clusters with each other
+ * (matches inside one burst can fill a face's list). A function of the faces, given in canonical order.
+ */
+export function joinFaces(family: Family, faces: readonly Cluster[], earlier: readonly Cluster[]): readonly Cluster[] {
+  const joining = new Joining(family, faces)
   const heap = new CandidateHeap()
-  for (const [a, b, score] of edges(table, neighbours)) {
-    if (still(a) && still(b)) heap.push({ score, a, b, va: -1, vb: -1 })
-  }
-  drain(clusters, heap)
-  // Whole clusters: rounds end because each one joins something.
+  const [raw, young] = family.close.kernels
+  const { threshold, childSlack } = family.options
+  const slots = faces.map(face => face.first)
+  const lists = findNeighbours(family.table, slots, [raw, young], { floor: threshold - childSlack })
+  for (const [a, b, score] of edges(lists)) heap.push({ score, a, b, va: -1, vb: -1 })
+  drain(joining, heap)
+  return finish(joining, heap, earlier)
+}
+
+/** What a run of `joinHalves` leaves to the next one: pairs worth a closer look, and clusters whose pairs they are. */
+export interface Pairs {
+  of: ReadonlySet<Cluster>
+  close: readonly (readonly [Cluster, Cluster])[]
+}
+
+/**
+ * The clusters of two sets of faces -> those of both together. Pairs within one of the sets were judged there: only pairs across are new, and
+ * pairs with what comes together here. A function of the two sets; what an earlier run looked at only saves time.
+ */
+export function joinHalves(
+  family: Family,
+  low: readonly Cluster[],
+  high: readonly Cluster[],
+  earlier: readonly Cluster[],
+  seen?: Pairs,
+): { clusters: readonly Cluster[]; pairs: Pairs } {
+  const { table, close } = family
+  const items = [...low, ...high].sort(byFirst(table))
+  const joining = new Joining(family, items)
+  const of = new Set(items)
+  const pairs: (readonly [Cluster, Cluster])[] = seen ? seen.close.filter(([a, b]) => of.has(a) && of.has(b)) : []
+  const sums = (clusters: readonly Cluster[]): Sums[] => clusters.map(cluster => joining.sums(cluster.place))
+  const isNew = (cluster: Cluster): boolean => !seen?.of.has(cluster)
+  const newLow = low.filter(isNew)
+  const newHigh = high.filter(isNew)
+  const oldLow = seen ? low.filter(cluster => !isNew(cluster)) : []
+  const floors = floorsOf(family.options)
+  close.find(sums(newLow), sums(high), floors, (a, b) => pairs.push([newLow[a]!, high[b]!]))
+  close.find(sums(newHigh), sums(oldLow), floors, (b, a) => pairs.push([oldLow[a]!, newHigh[b]!]))
+  const heap = new CandidateHeap()
+  for (const [p, q] of pairs) offer(joining, heap, p.place, q.place)
+  drain(joining, heap)
+  return { clusters: finish(joining, heap, earlier), pairs: { of, close: pairs } }
+}
+
+/** Order by the canonically first face; comparing the first number settles nearly all. */
+export const byFirst =
+  (table: FaceTable) =>
+  (a: Cluster, b: Cluster): number =>
+    table.compare(a.first, b.first)
+
+/** Scores two roots and remembers them where they may be joined. */
+function offer(joining: Joining, heap: CandidateHeap, p: number, q: number): void {
+  const a = Math.min(p, q)
+  const b = Math.max(p, q)
+  const score = joining.score(a, b)
+  if (score >= joining.family.options.threshold)
+    heap.push({ score, a, b, va: joining.version[a]!, vb: joining.version[b]! })
+}
+
+/** Joins whole clusters until none reaches the threshold with one that came together here; answers what there is then. */
+function finish(joining: Joining, heap: CandidateHeap, earlier: readonly Cluster[]): readonly Cluster[] {
+  const { family, version } = joining
+  const seen = new Int32Array(joining.items.length)
+  // Rounds end because each one joins something.
   for (;;) {
-    const roots = clusters.roots().filter(i => clusters.count[i]! > 1)
-    for (let x = 0; x < roots.length; x++) {
-      for (let y = x + 1; y < roots.length; y++) {
-        const a = roots[x]!
-        const b = roots[y]!
-        const score = clusters.score(a, b)
-        if (score >= options.threshold) heap.push({ score, a, b, va: clusters.version[a]!, vb: clusters.version[b]! })
-      }
-    }
-    if (heap.size === 0) break
-    if (drain(clusters, heap) === 0) break
+    const several = joining.roots().filter(i => joining.sums(i).count > 1)
+    const grown = several.filter(i => version[i] !== seen[i])
+    if (grown.length === 0) break
+    for (const i of grown) seen[i] = version[i]!
+    const isGrown = new Set(grown)
+    family.close.find(
+      grown.map(i => joining.sums(i)),
+      several.map(i => joining.sums(i)),
+      floorsOf(family.options),
+      (x, y) => {
+        const a = grown[x]!
+        const b = several[y]!
+        if (a === b || (b < a && isGrown.has(b))) return
+        offer(joining, heap, a, b)
+      },
+    )
+    if (heap.size === 0 || drain(joining, heap) === 0) break
   }
-  attachWaiting(clusters, neighbours, demands)
-  return clusters
+  return outcome(joining, earlier)
 }
 
 /** Joins best pairs first; a pair whose clusters changed since it was scored is scored again. Returns how many were joined. */
-function drain(clusters: Clusters, heap: CandidateHeap): number {
-  const { options, version } = clusters
+function drain(joining: Joining, heap: CandidateHeap): number {
+  const { version } = joining
+  const { options } = joining.family
   const scored = new Map<number, number>()
   let joined = 0
   for (let top = heap.pop(); top; top = heap.pop()) {
-    const p = clusters.root(top.a)
-    const q = clusters.root(top.b)
+    const p = joining.root(top.a)
+    const q = joining.root(top.b)
     if (p === q) continue
     const a = Math.min(p, q)
     const b = Math.max(p, q)
     const va = version[a]!
     const vb = version[b]!
     if (a === top.a && b === top.b && va === top.va && vb === top.vb) {
-      clusters.join(a, b)
+      joining.join(a, b)
       joined++
       continue
     }
     // Versions only grow, so their sum tells one state of the pair from another.
-    const key = a * clusters.table.size + b
+    const key = a * joining.items.length + b
     const state = va + vb
     if (scored.get(key) === state) continue
     scored.set(key, state)
-    const score = clusters.score(a, b)
+    const score = joining.score(a, b)
     if (score >= options.threshold) heap.push({ score, a, b, va, vb })
   }
   return joined
 }
 
-/** Gives each waiting face to the best cluster that will have it, all judged against the same clusters. */
-function attachWaiting(clusters: Clusters, neighbours: Neighbours, demands: Demands): void {
-  const { table, options } = clusters
-  const joins: [number, number][] = []
-  for (let i = 0; i < table.size; i++) {
-    if (!demands.waits[i] || demands.nobody[i]) continue
-    let best = -1
-    let bestScore = -Infinity
-    const seen = new Set<number>()
-    for (let k = 0; k < neighbours.width; k++) {
-      const j = neighbours.index[i * neighbours.width + k]!
-      if (j < 0) break
-      if (demands.waits[j] || demands.nobody[j]) continue
-      const root = clusters.root(j)
-      if (seen.has(root)) continue
-      seen.add(root)
-      const score = clusters.score(Math.min(i, root), Math.max(i, root))
-      if (score > bestScore || (score === bestScore && root < best)) {
-        bestScore = score
-        best = root
-      }
-    }
-    if (best >= 0 && bestScore >= options.threshold) joins.push([i, best])
-  }
-  for (const [i, to] of joins) clusters.join(i, clusters.root(to))
+/** The clusters at the roots. Those that an earlier run of the same node made of the same parts stay the same objects, all of them as one array. */
+function outcome(joining: Joining, earlier: readonly Cluster[]): readonly Cluster[] {
+  const known = new Map<Cluster, Cluster>()
+  for (const cluster of earlier) if (cluster.parts.length) known.set(cluster.parts[0]!, cluster)
+  const found = joining.roots().map(root => {
+    const parts = joining.members(root)
+    if (parts.length === 1) return parts[0]!
+    const same = known.get(parts[0]!)
+    if (!same || !equal(same.parts, parts)) return Cluster.of(parts, joining.sums(root))
+    for (const part of parts) part.up = same
+    return same
+  })
+  return equal(found, earlier) ? earlier : found
 }
+
+const equal = (a: readonly unknown[], b: readonly unknown[]): boolean =>
+  a.length === b.length && a.every((x, i) => x === b[i])

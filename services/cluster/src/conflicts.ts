@@ -1,6 +1,6 @@
 import { DIMENSIONS } from './age-groups.js'
 import { overlap, simultaneous } from './face.js'
-import type { FaceTable } from './score.js'
+import type { FaceTable } from './face-table.js'
 import { dot } from './score.js'
 
 /** Two boxes that cover each other by this much are one face found twice. */
@@ -12,25 +12,52 @@ const SAME_BOX = 0.5
  */
 const MIRROR = 0.975
 
-/** For each face the faces of its item that must be somebody else, by index; empty for a face that is alone. */
+/** For each face the faces of its item that must be somebody else, by slot; empty for a face that is alone. */
 export type Conflicts = readonly (readonly number[])[]
 
 const none: readonly number[] = []
 
-/** One person once per picture, with the exceptions above and tracks of one video that are never seen together. */
-export function findConflicts(table: FaceTable): Conflicts {
-  const byMedia = new Map<string, number[]>()
-  table.faces.forEach((face, i) => {
-    const list = byMedia.get(face.mediaId)
-    if (list) list.push(i)
-    else byMedia.set(face.mediaId, [i])
-  })
-  const conflicts: (readonly number[])[] = new Array<readonly number[]>(table.size).fill(none)
-  for (const list of byMedia.values()) {
-    if (list.length < 2) continue
-    for (const i of list) conflicts[i] = list.filter(j => j !== i && apart(table, i, j))
+/** Which faces are seen apart, kept while faces come and go: one person once per picture, with the exceptions above and tracks of one video that are never seen together. */
+export class PictureConflicts {
+  readonly of: (readonly number[])[] = []
+  readonly #byMedia = new Map<string, number[]>()
+
+  constructor(readonly table: FaceTable) {}
+
+  /** Takes faces out and in, while both are in the table. Says which faces have other conflicts now, the new ones included. */
+  change(gone: Iterable<number>, added: Iterable<number>): Set<number> {
+    const touched = new Set<string>()
+    for (const i of gone) {
+      const { mediaId } = this.table.faces[i]!
+      const list = this.#byMedia.get(mediaId)!.filter(j => j !== i)
+      if (list.length) this.#byMedia.set(mediaId, list)
+      else this.#byMedia.delete(mediaId)
+      this.of[i] = none
+      touched.add(mediaId)
+    }
+    const changed = new Set<number>()
+    for (const i of added) {
+      const { mediaId } = this.table.faces[i]!
+      const list = this.#byMedia.get(mediaId)
+      if (list) list.push(i)
+      else this.#byMedia.set(mediaId, [i])
+      this.of[i] = none
+      changed.add(i)
+      touched.add(mediaId)
+    }
+    for (const mediaId of touched) {
+      const list = this.#byMedia.get(mediaId)
+      if (!list) continue
+      for (const i of list) {
+        const now = list.length < 2 ? none : list.filter(j => j !== i && apart(this.table, i, j))
+        const was = this.of[i]!
+        if (now.length === was.length && now.every(j => was.includes(j))) continue
+        this.of[i] = now
+        changed.add(i)
+      }
+    }
+    return changed
   }
-  return conflicts
 }
 
 function apart(table: FaceTable, i: number, j: number): boolean {

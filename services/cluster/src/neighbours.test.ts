@@ -3,7 +3,8 @@ import { expect, test } from 'vitest'
 import { DIMENSIONS, loadAgeGroupMeans } from './age-groups.js'
 import { DotKernel, TILE } from './dot-kernel.js'
 import { edges, findNeighbours, pairsByDefinition } from './neighbours.js'
-import { dot, faceTable } from './score.js'
+import { faceTable } from './face-table.js'
+import { dot } from './score.js'
 import { direction, seeded, syntheticFaces } from './synthetic.js'
 
 test('the kernel computes inner products, and a.b is b.a to the digit', () => {
@@ -23,6 +24,8 @@ test('the kernel computes inner products, and a.b is b.a to the digit', () => {
     }
 })
 
+const kernels = [new DotKernel(), new DotKernel()] as const
+
 test('the search finds every pair above the floor, children and adults mixed', () => {
   fc.assert(
     fc.property(fc.integer({ min: 1, max: 1e6 }), fc.integer({ min: 0, max: 300 }), (seed, count) => {
@@ -32,31 +35,14 @@ test('the search finds every pair above the floor, children and adults mixed', (
         age: random() < 0.3 ? 5 : 35,
       }))
       const table = faceTable(faces, loadAgeGroupMeans())
-      const lists = findNeighbours(table, { width: 300 })
-      const found = new Map([...edges(table, lists)].map(([i, j, score]) => [`${i} ${j}`, score]))
-      const wanted = pairsByDefinition(table, 1e-4)
+      const slots = [...table.index.values()]
+      const lists = findNeighbours(table, slots, kernels, { width: 300 })
+      const found = new Map([...edges(lists)].map(([i, j, score]) => [`${i} ${j}`, score]))
+      const wanted = pairsByDefinition(table, slots, 1e-4)
       for (const [i, j, score] of wanted) expect(found.get(`${i} ${j}`)).toBeCloseTo(score, 3)
       expect(found.size).toBeGreaterThanOrEqual(wanted.length)
-      expect(found.size).toBeLessThanOrEqual(pairsByDefinition(table, -1e-4).length)
+      expect(found.size).toBeLessThanOrEqual(pairsByDefinition(table, slots, -1e-4).length)
     }),
     { numRuns: 15 },
-  )
-})
-
-test('lists carried over from an earlier run are those found from nothing', () => {
-  fc.assert(
-    fc.property(
-      fc.integer({ min: 1, max: 1e6 }),
-      fc.func(fc.boolean()),
-      fc.func(fc.boolean()),
-      (seed, inFirst, inSecond) => {
-        const all = syntheticFaces({ faces: 150, people: 10, seed })
-        const first = faceTable(all.filter(f => inFirst(f.id)))
-        const second = faceTable(all.filter(f => inSecond(f.id)))
-        const earlier = { table: first, neighbours: findNeighbours(first, { width: 5 }) }
-        expect(findNeighbours(second, { width: 5, earlier })).toEqual(findNeighbours(second, { width: 5 }))
-      },
-    ),
-    { numRuns: 30 },
   )
 })

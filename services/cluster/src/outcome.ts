@@ -4,7 +4,7 @@ import type { ChildProposal, RegisteredChild } from './child-proposals.js'
 import { proposeChildren } from './child-proposals.js'
 import type { Face } from './face.js'
 import type { LedgerEntry } from './ledger.js'
-import type { Memory } from './partition.js'
+import type { Partitioner } from './partition.js'
 import { partition } from './partition.js'
 import type { PersonView } from './people.js'
 import { anchorsOf, assignIds, describePerson } from './people.js'
@@ -43,8 +43,8 @@ export function decide(
   input: RunInput,
   means: AgeGroupMeans | undefined,
   newId: () => string,
-  memory?: Memory,
-): { outcome: Outcome; memory: Memory } {
+  memory?: Partitioner,
+): { outcome: Outcome; memory: Partitioner } {
   const births = new Map(input.children.map(c => [c.id, c.birth]))
   const result = partition({ faces: input.faces, ledger: input.ledger, births, means }, memory)
   const ids = assignIds(result, input.ledger, input.previous, newId)

@@ -1,10 +1,11 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { DEFAULTS } from './agglomerate.js'
 import { loadAgeGroupMeans } from './age-groups.js'
 import type { Face } from './face.js'
 import type { LedgerEntry } from './ledger.js'
 import type { Partition } from './partition.js'
-import { partition } from './partition.js'
+import { partition, Partitioner } from './partition.js'
 import type { SyntheticFace } from './synthetic.js'
 import { bcubed, direction, mix, seeded, syntheticChildren, syntheticFaces } from './synthetic.js'
 
@@ -87,6 +88,101 @@ describe('the partition is a function of faces and ledger', () => {
       ),
       { numRuns: 25 },
     )
+  })
+
+  test('whatever came, went and was said in which order, it is what all of it at once gives, to the digit', () => {
+    const step = fc.record({
+      add: fc.integer({ min: 0, max: 25 }),
+      away: fc.integer({ min: 0, max: 6 }),
+      kind: fc.constantFrom('none', 'name', 'merge', 'confirm', 'reject', 'nobody', 'split', 'undo'),
+      at: fc.nat(1000),
+      other: fc.nat(1000),
+    })
+    const means = loadAgeGroupMeans()
+    const digits = (p: Partition): unknown =>
+      p.groups.map(g => [g.said, ...g.members.map(m => [m.face.id, m.score, m.confirmed])])
+    const seen: Partition[] = []
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 1e6 }), fc.array(step, { minLength: 1, maxLength: 10 }), (seed, steps) => {
+        const random = seeded(seed)
+        const known = shuffled(
+          family(seed, 150, 6).map(face => ({
+            ...face,
+            age: random() < 0.2 ? 8 : 35,
+            quality: random() < 0.1 ? 0.05 : 0.6,
+            ...(random() < 0.2 ? { takenAt: undefined } : {}),
+          })),
+          seed,
+        ) as Face[]
+        const here = new Map<string, Face>()
+        let ledger: LedgerEntry[] = []
+        const options = { ...DEFAULTS, leaf: 12 }
+        const partitioner = new Partitioner(means, options)
+        for (const { add, away, kind, at, other } of steps) {
+          const gone = [...here.keys()].filter((_, i) => (i * 7 + at) % 23 < away)
+          for (const id of gone) here.delete(id)
+          const fresh = known.splice(0, add)
+          // A face that is looked at again: other facts under the same id.
+          const again = [...here.values()]
+            .filter((_, i) => (i + at) % 41 === 0)
+            .map(face => ({ ...face, quality: 0.9 }))
+          const added = [...fresh, ...again]
+          for (const face of added) here.set(face.id, face)
+          const ids = [...here.keys()].sort()
+          const face = ids[at % ids.length]
+          const person = { personId: `P${at % 4}`, anchors: ids.filter((_, i) => i % 29 === at % 29).slice(0, 4) }
+          const into = { personId: `P${other % 4}`, anchors: ids.filter((_, i) => i % 29 === other % 29).slice(0, 4) }
+          if (face !== undefined) {
+            if (kind === 'name') ledger = [...ledger, say({ kind, person, name: 'Hana' })]
+            if (kind === 'merge') ledger = [...ledger, say({ kind, person, into })]
+            if (kind === 'confirm') ledger = [...ledger, say({ kind, person, faceId: face })]
+            if (kind === 'reject') ledger = [...ledger, say({ kind, person, faceId: face })]
+            if (kind === 'nobody') ledger = [...ledger, say({ kind: 'reject', faceId: face })]
+            if (kind === 'split') ledger = [...ledger, say({ kind, person, newPersonId: 'N', faceIds: [face] })]
+            if (kind === 'undo')
+              ledger = ledger.map((entry, i) => (i === at % ledger.length ? { ...entry, undone: true } : entry))
+          }
+          const p = partitioner.run({ added, gone, ledger })
+          seen.push(p)
+          const whole = partition(
+            { faces: shuffled([...here.values()], at), ledger, ...(means ? { means } : {}) },
+            undefined,
+            options,
+          )
+          expect(digits(p)).toEqual(digits(whole))
+          expect(p.groups.flatMap(g => g.members).length + p.said.nobody.size).toBeGreaterThanOrEqual(here.size)
+        }
+      }),
+      { numRuns: 40 },
+    )
+    // The families were worth it: people of several faces, over several parts of time.
+    expect(seen.some(p => p.groups.some(g => g.members.length > 24))).toBe(true)
+  })
+
+  test('a face whose embedding holds what is no number is like nobody', () => {
+    const faces = family(5, 40, 4) as Face[]
+    const broken: Face = { ...faces[0]!, id: 'broken', mediaId: 'b', embedding: new Float32Array(128).fill(NaN) }
+    const p = partition({ faces: [...faces, broken], ledger: [] })
+    expect(alike(p)).toEqual([...alike(partition({ faces, ledger: [] })), 'broken'].sort())
+  })
+
+  test('people over many years, in more pictures than are looked at together, are found', () => {
+    const faces = syntheticFaces({ faces: 4000, people: 60, seed: 3 })
+    for (const dated of [true, false]) {
+      const given = faces.map(({ takenAt, ...face }) => ({ ...face, ...(dated ? { takenAt: takenAt! } : {}) }))
+      const of = groupOf(partition({ faces: given, ledger: [] }, undefined, { ...DEFAULTS, leaf: 256 }))
+      const { f } = bcubed(
+        faces.map(face => face.truth),
+        faces.map(face => of.get(face.id)),
+      )
+      expect(f).toBeGreaterThan(0.995)
+    }
+  })
+
+  test('the same picture many times over is one person, however many there are', () => {
+    const one: Face = family(5, 1)[0]!
+    const copies = Array.from({ length: 300 }, (_, i) => ({ ...one, id: `c${i}`, mediaId: `c${i}` }))
+    expect(partition({ faces: copies, ledger: [] }, undefined, { ...DEFAULTS, leaf: 32 }).groups).toHaveLength(1)
   })
 
   test('ids do not enter: the same pictures with other ids give the same people', () => {

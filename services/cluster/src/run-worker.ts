@@ -7,7 +7,7 @@ import type { Face } from './face.js'
 import type { LedgerEntry } from './ledger.js'
 import type { Outcome } from './outcome.js'
 import { decide, meansOf } from './outcome.js'
-import type { Memory } from './partition.js'
+import type { Partitioner } from './partition.js'
 
 /** A face without its embedding, as it is sent with every run. */
 export type FaceFacts = Omit<Face, 'embedding'> & {
@@ -35,7 +35,7 @@ export const faceKey = (face: { id: string; version: number }): string => `${fac
 if (parentPort) {
   const port = parentPort
   const means = meansOf((workerData as { means?: string }).means)
-  const families = new Map<string, { embeddings: Map<string, Float32Array>; memory?: Memory }>()
+  const families = new Map<string, { embeddings: Map<string, Float32Array>; memory?: Partitioner }>()
   port.on('message', (message: RunRequest | { forget: string }) => {
     if ('forget' in message) {
       families.delete(message.forget)

@@ -1,6 +1,5 @@
-import type { AgeGroupMeans } from './age-groups.js'
 import { DIMENSIONS } from './age-groups.js'
-import type { Face } from './face.js'
+import type { FaceTable } from './face-table.js'
 
 /** A cosine becomes a score: (cosine - zero) / unit. At 0 about one pair of strangers in a hundred is accepted. */
 export interface Calibration {
@@ -38,69 +37,6 @@ export const CHILD_BELOW_YEARS = 20
 /** Weight of a face in averages: a poor face moves a person's place less. Never 0, so that every cluster has a place. */
 export const weightOf = (quality: number): number =>
   0.2 + 0.8 * Math.min(1, Math.max(0, Number.isFinite(quality) ? quality : 0))
-
-/**
- * Faces in canonical order with what comparing needs, as flat arrays: `raw` the embeddings, `own` the embedding in the space in which a
- * pair with a child is compared (centred where there are means).
- */
-export interface FaceTable {
-  size: number
-  faces: readonly Face[]
-  /** Index by face id. */
-  index: ReadonlyMap<string, number>
-  raw: Float32Array
-  own: Float32Array
-  /** 1 where the face is predicted to be a child. */
-  child: Uint8Array
-  weight: Float64Array
-  calibrations: Calibrations
-}
-
-/**
- * Canonical order: by content, then by id. It makes every later step, down to the rounding of sums, a function of what the faces are and
- * not of when they came or which id they were given.
- */
-export function canonicalOrder(a: Face, b: Face): number {
-  for (let k = 0; k < DIMENSIONS; k++) {
-    const d = a.embedding[k]! - b.embedding[k]!
-    if (d !== 0) return d
-  }
-  return a.id < b.id ? -1 : a.id > b.id ? 1 : 0
-}
-
-/** Lays faces out for comparing. Embeddings are normalised again: a stored float is not exactly of length 1. */
-export function faceTable(faces: readonly Face[], means?: AgeGroupMeans): FaceTable {
-  const ordered = [...faces].sort(canonicalOrder)
-  const n = ordered.length
-  const raw = new Float32Array(n * DIMENSIONS)
-  const own = new Float32Array(n * DIMENSIONS)
-  const child = new Uint8Array(n)
-  const weight = new Float64Array(n)
-  const index = new Map<string, number>()
-  const unit = new Float64Array(DIMENSIONS)
-  const below = means?.childBelowYears ?? CHILD_BELOW_YEARS
-  ordered.forEach((face, i) => {
-    index.set(face.id, i)
-    child[i] = face.age < below ? 1 : 0
-    weight[i] = weightOf(face.quality)
-    normalise(face.embedding, undefined, unit)
-    raw.set(unit, i * DIMENSIONS)
-    if (means) normalise(unit, child[i] ? means.child : means.adult, unit)
-    own.set(unit, i * DIMENSIONS)
-  })
-  return { size: n, faces: ordered, index, raw, own, child, weight, calibrations: means ? CENTRED : RAW }
-}
-
-function normalise(from: ArrayLike<number>, mean: Float64Array | undefined, into: Float64Array): void {
-  let length = 0
-  for (let k = 0; k < DIMENSIONS; k++) {
-    const v = from[k]! - (mean ? mean[k]! : 0)
-    into[k] = v
-    length += v * v
-  }
-  const scale = length > 0 ? 1 / Math.sqrt(length) : 0
-  for (let k = 0; k < DIMENSIONS; k++) into[k] = into[k]! * scale
-}
 
 /** Score of two faces of a table, the same whichever comes first. */
 export function pairScore(table: FaceTable, i: number, j: number): number {
