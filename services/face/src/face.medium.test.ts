@@ -13,7 +13,6 @@ import { cropsOf, sweepCrops } from './erase.js'
 import { detectItem, type Effect } from './detect-item.js'
 import type { FaceTools } from './events.js'
 import { onFamilyChanged, onMediaRemoved } from './forget.js'
-import { samplingStep } from './observe.js'
 import { facesResync } from './resync.js'
 import { eraseFaces, onErasureStarted, turn } from './erase-faces.js'
 import { FaceRpc } from './rpc.js'
@@ -452,10 +451,6 @@ test('the service does not start without its models, and says which file is miss
     reason: 'MODEL_MISSING',
     message: 'The model file ssd_mobilenetv1.onnx is missing; prepare the models again to make it.',
   })
-})
-
-test('a clip is sampled four times, a film once a second and 60 times at most', () => {
-  expect([0, 2, 30, 3600].map(samplingStep)).toEqual([0.25, 0.5, 1, 60])
 })
 
 test('through the real event log: an event becomes faces, resync says them again', async () => {

@@ -1,3 +1,4 @@
+import { giveBack } from '@keepsake/inference'
 import type { RgbImage } from '@keepsake/media'
 import { Picture } from './picture.js'
 import { resize } from './resize.js'
@@ -31,8 +32,9 @@ export function detectorInputs(picture: Picture): DetectorInputs {
   const wideScale = WIDE_SIZE / longSide
   const wide = fitted(picture, wideScale)
   const closeUpScale = CLOSE_UP_SIZE / (longSide * (1 + 2 * BORDER))
-  const closeUp = fitted(new Picture(wide), closeUpScale / wideScale)
-  return {
+  const fittedWide = new Picture(wide)
+  const closeUp = fitted(fittedWide, closeUpScale / wideScale)
+  const inputs = {
     wide: place(wide, WIDE_SIZE, wideScale, 0, 0),
     closeUp: place(
       closeUp,
@@ -42,6 +44,9 @@ export function detectorInputs(picture: Picture): DetectorInputs {
       (CLOSE_UP_SIZE - closeUp.height) >> 1,
     ),
   }
+  fittedWide.release()
+  giveBack(closeUp.data)
+  return inputs
 }
 
 function fitted(picture: Picture, scale: number): RgbImage {

@@ -1,10 +1,11 @@
 import type { Media as MediaReader, ObjectStore, Rotation } from '@keepsake/media'
 import type { Media } from '@keepsake/proto/ingest/v1'
-import type { RunOptions } from '@keepsake/inference'
+import { giveBack, type RunOptions } from '@keepsake/inference'
 import { portraitCrop } from './crops.js'
 import { errors } from './errors.js'
 import { findFaces, type FoundFace, type Models } from './find-faces.js'
 import { Picture } from './picture.js'
+import { samplingTimes } from './sampling.js'
 import { FaceFollower, type TimeRange, type Track } from './tracks.js'
 
 /** What the work on an item needs from outside. */
@@ -30,8 +31,6 @@ export interface ObservedFace {
 const PHOTO_SIDE = 1600
 /** Video frames: half the work, and playback is 720p anyway. */
 const FRAME_SIDE = 1280
-/** One frame a second, and no more frames than this in all: a longer video is sampled more thinly. */
-const MAX_FRAMES = 60
 /** Side of a portrait, px. */
 const PORTRAIT_SIDE = 256
 /** Frames in which faces are looked for at the same time: one is decoded while another is looked at. */
@@ -85,9 +84,9 @@ async function observeVideo(
     key,
     async file => {
       const duration = media.duration ?? (await tools.media.probeVideo(file, signal)).durationS
-      const everyS = samplingStep(duration)
-      const follower = new FaceFollower(everyS, duration)
-      const sampling = { everyS, maxSide: FRAME_SIDE, maxFrames: MAX_FRAMES + 1, rotation, ...signal }
+      const follower = new FaceFollower(duration)
+      const timestamps = samplingTimes(duration, media.motion)
+      const sampling = { timestamps, maxSide: FRAME_SIDE, rotation, ...signal }
       let size = { width: 1, height: 1 }
       // Frames are looked at a few at a time and taken in one after another, in their order.
       const looking: Promise<{ time: number; picture: Picture; faces: FoundFace[] }>[] = []
@@ -122,11 +121,6 @@ async function observeVideo(
   )
 }
 
-/** Seconds between the frames that are looked at: one a second; a clip of few seconds is looked at four times, a long film 60 times. */
-export function samplingStep(duration: number): number {
-  return Math.max(Math.min(1, Math.max(duration / 4, 0.25)), duration / MAX_FRAMES)
-}
-
 /** A track as one face: how it looks at its best, who it is on the whole. */
 function represent({ best, embedding, age }: Track): FoundFace {
   return { ...best, embedding, age }
@@ -142,7 +136,7 @@ function portraitPixels(picture: Picture, { box }: FoundFace): Uint8Array {
   return picture.crop(portraitCrop(box, PORTRAIT_SIDE), PORTRAIT_SIDE)
 }
 
-/** WebP, made in a decode child: native encoders stay out of this process. */
+/** WebP of pixels that are given back, made in a decode child: native encoders stay out of this process. */
 async function encode(
   family: string,
   tools: ObserveTools,
@@ -151,6 +145,7 @@ async function encode(
 ): Promise<Uint8Array> {
   const source = { data, width: PORTRAIT_SIDE, height: PORTRAIT_SIDE }
   const { preview } = await tools.media.renderImage({ source }, { family, ...within(signal) })
+  giveBack(data)
   return preview.data
 }
 

@@ -27,7 +27,7 @@ function face(person: number, more: { x?: number; quality?: number; noise?: numb
 const seconds = (...frames: FoundFace[][]): FoundFace[][] => frames
 /** Follows the faces of frames that are `step` seconds apart. */
 function followFaces(frames: readonly FoundFace[][], step: number, duration: number): Track[] {
-  const follower = new FaceFollower(step, duration)
+  const follower = new FaceFollower(duration)
   frames.forEach((faces, index) => follower.add(index * step, faces, face => Uint8Array.of(face.quality * 100)))
   return follower.finish()
 }
@@ -36,7 +36,7 @@ describe('FaceFollower', () => {
   test('one person who walks through the picture is one track', () => {
     const frames = seconds([face(1, { x: 0 })], [face(1, { x: 200 })], [face(1, { x: 500, noise: 0.2 })])
     const tracks = followFaces(frames, 1, 3)
-    expect(tracks.map(track => track.ranges)).toEqual([[{ start: 0, end: 2.5 }]])
+    expect(tracks.map(track => track.ranges)).toEqual([[{ start: 0, end: 3 }]])
   })
 
   test('two people side by side are two tracks, also when they change places', () => {
@@ -51,7 +51,7 @@ describe('FaceFollower', () => {
     expect(followFaces(frames, 1, 6).map(track => track.ranges)).toEqual([
       [
         { start: 0, end: 0.5 },
-        { start: 3.5, end: 5.5 },
+        { start: 3.5, end: 6 },
       ],
     ])
   })
@@ -97,8 +97,9 @@ describe('FaceFollower', () => {
 })
 
 test('rangesOf bridges one missed sample and stays within the video', () => {
-  expect(rangesOf([0, 1, 3, 9], 1, 9.2)).toEqual([
-    { start: 0, end: 3.5 },
+  const times = [0.5, 1, 2, 4, 4.5, 8, 9]
+  expect(rangesOf([0, 1, 3, 6], times, 9.2)).toEqual([
+    { start: 0, end: 4.25 },
     { start: 8.5, end: 9.2 },
   ])
 })

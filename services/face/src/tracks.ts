@@ -27,15 +27,16 @@ const SAME_PERSON = 0.94
 /** At the same place a moment later less will do: pose and blur change faster than people. */
 const SAME_PLACE = 0.85
 const SAME_PLACE_OVERLAP = 0.2
-/** How many sampling steps a face may be missing and still be at the same place. */
-const SAME_PLACE_STEPS = 2.5
+/** A face may be missing in one frame and still be at the same place in the next. */
+const SAME_PLACE_FRAMES = 2
 /** Sightings that make the embedding. */
 const BEST_SIGHTINGS = 5
 /** A track seen once must be at least this good: what flashes up in one frame only is mostly no face. */
 const SINGLE_QUALITY = 0.15
 
 interface Sighting {
-  time: number
+  /** Place of its frame among those that were looked at. */
+  frame: number
   face: FoundFace
 }
 
@@ -52,24 +53,24 @@ interface OpenTrack {
  */
 export class FaceFollower {
   private readonly open: OpenTrack[] = []
+  /** Seconds of the frames so far. */
+  private readonly times: number[] = []
 
-  /** `step` is the distance of the samples, `duration` the video's length, both in seconds. */
-  constructor(
-    private readonly step: number,
-    private readonly duration: number,
-  ) {}
+  /** `duration` is the video's length in seconds. */
+  constructor(private readonly duration: number) {}
 
-  /** Takes in the faces of the next frame; `portraitOf` is called for a face that is the best of its track so far. */
+  /** Takes in the faces of the next frame, which may be none; `portraitOf` is called for a face that is the best of its track so far. */
   add(time: number, faces: readonly FoundFace[], portraitOf: (face: FoundFace) => Uint8Array): void {
+    const frame = this.times.push(time) - 1
     const pairs = faces
-      .flatMap(face => this.open.map(track => ({ face, track, score: likeness(track, face, time, this.step) })))
+      .flatMap(face => this.open.map(track => ({ face, track, score: likeness(track, face, frame) })))
       .filter(pair => pair.score > 0)
       .sort((a, b) => b.score - a.score)
     const joined = new Set<FoundFace | OpenTrack>()
     for (const { face, track } of pairs) {
       if (joined.has(face) || joined.has(track)) continue
       joined.add(face).add(track)
-      const sighting = { time, face }
+      const sighting = { frame, face }
       track.sightings.push(sighting)
       track.mean = embeddingOf(track.sightings)
       if (face.quality > track.best.face.quality) {
@@ -78,7 +79,7 @@ export class FaceFollower {
       }
     }
     for (const face of faces) {
-      const sighting = { time, face }
+      const sighting = { frame, face }
       if (!joined.has(face))
         this.open.push({ sightings: [sighting], mean: face.embedding, best: sighting, portrait: portraitOf(face) })
     }
@@ -90,11 +91,11 @@ export class FaceFollower {
       .filter(({ sightings, best }) => sightings.length > 1 || best.face.quality >= SINGLE_QUALITY)
       .map(({ sightings, best, portrait }) => ({
         best: best.face,
-        at: best.time,
+        at: this.times[best.frame] as number,
         portrait,
         ranges: rangesOf(
-          sightings.map(sighting => sighting.time),
-          this.step,
+          sightings.map(sighting => sighting.frame),
+          this.times,
           this.duration,
         ),
         embedding: embeddingOf(sightings),
@@ -105,16 +106,16 @@ export class FaceFollower {
 }
 
 /** How well a face continues a track: 0 where it does not. */
-function likeness(track: OpenTrack, face: FoundFace, time: number, step: number): number {
+function likeness(track: OpenTrack, face: FoundFace, frame: number): number {
   const alike = cosine(track.mean, face.embedding)
   const last = track.sightings.at(-1) as Sighting
-  const overlap = time - last.time <= SAME_PLACE_STEPS * step ? intersectionOverUnion(last.face.box, face.box) : 0
+  const overlap = frame - last.frame <= SAME_PLACE_FRAMES ? intersectionOverUnion(last.face.box, face.box) : 0
   const isSame = alike >= SAME_PERSON || (alike >= SAME_PLACE && overlap >= SAME_PLACE_OVERLAP)
   return isSame ? alike + overlap / 10 : 0
 }
 
 const bestOf = (sightings: readonly Sighting[]): Sighting[] =>
-  [...sightings].sort((a, b) => b.face.quality - a.face.quality || a.time - b.time).slice(0, BEST_SIGHTINGS)
+  [...sightings].sort((a, b) => b.face.quality - a.face.quality || a.frame - b.frame).slice(0, BEST_SIGHTINGS)
 
 function embeddingOf(sightings: readonly Sighting[]): Float32Array {
   const faces = bestOf(sightings).map(sighting => sighting.face)
@@ -130,18 +131,25 @@ function ageOf(sightings: readonly Sighting[]): number {
   return faces.reduce((sum, face) => sum + face.age * (face.quality + 0.01), 0) / weight
 }
 
-/** Each sighting stands for half a step before and after; what touches is one range. */
-export function rangesOf(times: readonly number[], step: number, duration: number): TimeRange[] {
+/**
+ * Where a face is on screen that was seen in some of the frames: a sighting stands for half the way to the frames before and after it, one missed frame
+ * does not end a range. `seen` are places in `times` (ascending, seconds).
+ */
+export function rangesOf(seen: readonly number[], times: readonly number[], duration: number): TimeRange[] {
+  const end = Math.max(duration, times.at(-1) ?? 0)
   const ranges: TimeRange[] = []
-  for (const time of times) {
-    const start = Math.max(0, time - step / 2)
-    const end = Math.min(Math.max(duration, time), time + step / 2)
+  let before: number | undefined
+  for (const frame of seen) {
+    const until = frame + 1 < times.length ? middle(times, frame, frame + 1) : end
     const last = ranges.at(-1)
-    // One missed sample does not end a range.
-    if (last && start - last.end <= step) last.end = end
-    else ranges.push({ start, end })
+    if (last && before !== undefined && frame - before <= SAME_PLACE_FRAMES) last.end = until
+    else ranges.push({ start: frame > 0 ? middle(times, frame - 1, frame) : 0, end: until })
+    before = frame
   }
   return ranges
 }
+
+const middle = (times: readonly number[], a: number, b: number): number =>
+  ((times[a] as number) + (times[b] as number)) / 2
 
 const lengthOf = (track: Track): number => track.ranges.reduce((sum, range) => sum + range.end - range.start, 0)
