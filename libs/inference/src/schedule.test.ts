@@ -126,7 +126,14 @@ describe('schedule', () => {
         fc.integer({ min: 1, max: 60 }),
         (drawn, steps) => {
           const same = { lane: 'backfill', deadline: Infinity } as const
-          const queue = drawn.map((each, id) => ({ ...each, ...same, id, cost: 1 + (each.cost % 20) }))
+          const queue = drawn.map((each, id) => ({
+            ...each,
+            ...same,
+            id,
+            cost: 1 + (each.cost % 20),
+            // One came long before the others, as an import does.
+            enqueuedAt: each.family === 'a' ? NOW - 60_000 : each.enqueuedAt,
+          }))
           const { had, waitsAfter } = runAlone(queue, steps)
           // A batch holds at most eight rows of the small model or one request: as much can be had before one's turn.
           const most = 8 * 20
