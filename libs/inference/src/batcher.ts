@@ -14,6 +14,7 @@ import {
   type QueuedRequest,
   type SchedulePolicy,
 } from './schedule.js'
+import { paddedRows } from './provider.js'
 import type { BatchResult, Executor } from './session-pool.js'
 
 export interface BatcherOptions<M extends string> {
@@ -27,6 +28,8 @@ export interface BatcherOptions<M extends string> {
   maxQueuedCost?: number
   interactiveWeight?: number
   maxDelayMs?: number
+  /** Sizes that batches are padded to, ascending; the last of them bounds a batch instead of `maxRows`. Default: no padding. */
+  buckets?: readonly number[]
   /** Epoch milliseconds. */
   now?: () => number
 }
@@ -63,7 +66,7 @@ export class Batcher<M extends string> implements Inference<M> {
     this.busy = new BusyRatio(options.workers)
     this.stopMeasuring = busyRatio.observe(set => set(this.busy.at(this.now()), {}))
     this.policy = {
-      maxRows: model => options.models[model as M].maxRows,
+      maxRows: model => options.buckets?.at(-1) ?? options.models[model as M].maxRows,
       maxQueuedCost: options.maxQueuedCost ?? 60_000,
       interactiveWeight: options.interactiveWeight ?? 8,
       maxDelayMs: options.maxDelayMs ?? 0,
@@ -73,11 +76,19 @@ export class Batcher<M extends string> implements Inference<M> {
   }
 
   run(model: M, input: PixelRows, options: RunOptions): Promise<ModelOutputs> {
-    return span('inference.run', () => this.enqueue(model, input, options), { model, rows: input.rows })
+    const { buckets } = this.options
+    const run = buckets
+      ? () => this.enqueueParts(model, input, options, buckets.at(-1) ?? input.rows)
+      : () => this.enqueue(model, input, options)
+    return span('inference.run', run, { model, rows: input.rows })
   }
 
   liveWorkers(): number {
     return this.options.executor.liveWorkers()
+  }
+
+  problem(): string | undefined {
+    return this.options.executor.problem()
   }
 
   async close(): Promise<void> {
@@ -89,6 +100,18 @@ export class Batcher<M extends string> implements Inference<M> {
     await this.releasing
     await this.options.executor.release()
     this.stopMeasuring()
+  }
+
+  /** A request with more rows than the largest bucket goes in parts: a batch of its own size would be a new shape. */
+  private async enqueueParts(model: M, input: PixelRows, options: RunOptions, most: number): Promise<ModelOutputs> {
+    const bytes = this.options.models[model].size ** 2 * 3
+    if (input.rows <= most || input.data.length !== input.rows * bytes) return this.enqueue(model, input, options)
+    const parts = Array.from({ length: Math.ceil(input.rows / most) }, (_, part) => {
+      const rows = Math.min(most, input.rows - part * most)
+      const data = input.data.subarray(part * most * bytes, (part * most + rows) * bytes)
+      return this.enqueue(model, { rows, data }, options)
+    })
+    return joinOutputs(await Promise.all(parts))
   }
 
   private async enqueue(
@@ -170,30 +193,31 @@ export class Batcher<M extends string> implements Inference<M> {
     const now = this.now()
     for (const request of batch) queueSeconds.record((now - request.enqueuedAt) / 1000, { model, lane: request.lane })
     const rows = batch.reduce((sum, request) => sum + request.rows, 0)
-    const pixels = joinPixels(batch)
+    const computed = this.options.buckets ? paddedRows(rows, this.options.buckets) : rows
+    const pixels = joinPixels(batch, computed / rows)
     const ended = this.busy.begin(now)
     const work = this.options.executor
-      .run(worker, { model, rows, pixels, traces: batch.map(request => request.trace) })
+      .run(worker, { model, rows: computed, pixels, traces: batch.map(request => request.trace) })
       .then(result => {
         this.running.delete(work)
         ended(this.now())
-        this.settle(model, batch, result)
+        this.settle(model, batch, computed, result)
         this.pump()
       })
-    this.running.set(work, now + this.policy.predictMs(model, rows))
+    this.running.set(work, now + this.policy.predictMs(model, computed))
   }
 
-  private settle(model: string, batch: readonly Pending[], result: BatchResult): void {
+  private settle(model: string, batch: readonly Pending[], computed: number, result: BatchResult): void {
     if (!result.ok) return this.settleFailure(model, batch, result)
     const cost = batch.reduce((sum, request) => sum + request.cost, 0)
     const rows = batch.reduce((sum, request) => sum + request.rows, 0)
     batchRows.record(rows, { model })
     batchCost.record(cost, { model })
     batchSeconds.record(result.runMs / 1000, { model })
-    this.latencies.add(model, { rows, ms: result.runMs })
+    this.latencies.add(model, { rows: computed, ms: result.runMs })
     let firstRow = 0
     for (const request of batch) {
-      request.resolve(sliceRows(result.outputs, rows, firstRow, request.rows))
+      request.resolve(sliceRows(result.outputs, computed, firstRow, request.rows))
       firstRow += request.rows
     }
   }
@@ -230,15 +254,30 @@ export class Batcher<M extends string> implements Inference<M> {
   }
 }
 
-/** One buffer of our own: it is transferred to the worker, and the callers keep theirs for a second try. */
-function joinPixels(batch: readonly Pending[]): Uint8Array {
-  const pixels = new Uint8Array(batch.reduce((sum, request) => sum + request.input.data.length, 0))
+/** One buffer of our own: it is transferred to the worker, and the callers keep theirs for a second try. `times` what is in it, the rest black. */
+function joinPixels(batch: readonly Pending[], times: number): Uint8Array {
+  const pixels = new Uint8Array(batch.reduce((sum, request) => sum + request.input.data.length, 0) * times)
   let offset = 0
   for (const { input } of batch) {
     pixels.set(input.data, offset)
     offset += input.data.length
   }
   return pixels
+}
+
+function joinOutputs(parts: readonly ModelOutputs[]): ModelOutputs {
+  return Object.fromEntries(
+    Object.keys(parts[0] ?? {}).map(name => {
+      const values = parts.map(part => part[name] as Float32Array)
+      const joined = new Float32Array(values.reduce((sum, { length }) => sum + length, 0))
+      let offset = 0
+      for (const each of values) {
+        joined.set(each, offset)
+        offset += each.length
+      }
+      return [name, joined]
+    }),
+  )
 }
 
 function sliceRows(outputs: ModelOutputs, rows: number, first: number, count: number): ModelOutputs {

@@ -1,4 +1,5 @@
 import { KeepsakeError } from '@keepsake/rpc'
+import type { Provider } from './provider.js'
 import type { Refusal } from './schedule.js'
 
 /** The request was not let into the queue: it is late whatever happens, or there is too much work before it now. */
@@ -52,6 +53,17 @@ export function stopped(cause?: unknown): KeepsakeError {
     code: 'UNAVAILABLE',
     reason: 'INFERENCE_STOPPED',
     message: 'Recognition is not available at the moment.',
+    cause,
+  })
+}
+
+/** The provider that was asked for cannot be used: the process must not start. Never computed elsewhere in silence. */
+export function providerUnusable(provider: Provider, what: string, cause?: unknown): KeepsakeError {
+  return new KeepsakeError({
+    code: 'FAILED_PRECONDITION',
+    reason: 'PROVIDER_UNUSABLE',
+    message: `Models cannot be computed by ${provider}, as KEEPSAKE_INFERENCE_PROVIDER asks: ${what}.`,
+    details: { provider },
     cause,
   })
 }

@@ -32,6 +32,8 @@ export interface Inference<M extends string> {
   run(model: M, input: PixelRows, options: RunOptions): Promise<ModelOutputs>
   /** Workers that hold memory now: 0 after the idle time. */
   liveWorkers(): number
+  /** A sentence about why nothing can run at present (workers crash again and again); undefined where all is well. */
+  problem(): string | undefined
   /** Finishes what runs, refuses what waits, frees everything. */
   close(): Promise<void>
 }

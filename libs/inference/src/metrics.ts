@@ -54,6 +54,16 @@ export const busyRatio = metrics.declare({
   help: 'Part of the last minute in which sessions had something to do, 1 when all of them always had.',
 })
 
+/** Workers that ended although nobody had told them to. */
+export const crashes = metrics.declare({
+  name: 'inference_crashes_total',
+  owner: 'inference',
+  kind: 'counter',
+  unit: '{crash}',
+  labels: {},
+  help: 'Workers that ended although nobody had told them to.',
+})
+
 /** How long a model's first run took when it was warmed up. */
 export const warmUpSeconds = metrics.declare({
   name: 'inference_warm_up_seconds',

@@ -1,4 +1,5 @@
-import { number, secret, text } from '@keepsake/config'
+import { choice, number, secret, text } from '@keepsake/config'
+import { PROVIDERS } from '@keepsake/inference'
 import { z } from 'zod'
 
 /** The options of the face service. */
@@ -7,8 +8,12 @@ export const faceConfig = z.object({
   KEEPSAKE_INGEST_ADDRESS: text({ help: 'Where ingest answers, host:port.' }),
   KEEPSAKE_FAMILY_ADDRESS: text({ help: 'Where family answers, host:port.' }),
   KEEPSAKE_MODELS_DIR: text({ help: 'The folder that `npm run models` fills.' }),
+  KEEPSAKE_INFERENCE_PROVIDER: choice(PROVIDERS, {
+    help: 'Where models are computed; the service does not start where that cannot be done.',
+    default: 'cpu',
+  }),
   KEEPSAKE_FACE_WORKERS: number({
-    help: 'Inference threads; 0 is one for each core.',
+    help: 'Inference threads; 0 is one for each core. On a GPU: processes, 0 is one.',
     unit: 'threads',
     default: 0,
     min: 0,
