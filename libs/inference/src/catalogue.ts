@@ -1,3 +1,4 @@
+import { buildPyramid, pyramidGuesses } from './pyramid-net.js'
 import { buildRecognition } from './recognition-net.js'
 import { buildAgeGender, buildExpression, buildLandmarks } from './small-face-nets.js'
 import { buildSsd } from './ssd-net.js'
@@ -38,6 +39,17 @@ function faceApi(file: string, build: (weights: Weights) => Uint8Array): Pick<Ca
   }
 }
 
+/** tiny_face_detector over five sizes of a picture, in one graph. `cost` as in `ModelShape`. */
+function facePyramid(size: number, cost: number) {
+  return {
+    ...faceApi('tiny_face_detector', weights => buildPyramid(weights, size)),
+    size,
+    outputs: { face_boxes: pyramidGuesses(size) * 4, face_scores: pyramidGuesses(size) },
+    cost,
+    maxRows: 1,
+  }
+}
+
 const entries = {
   /** Main face detector: finds faces from about 15 px of 512, misses faces that fill the frame. */
   ssd_mobilenetv1: {
@@ -66,6 +78,10 @@ const entries = {
     cost: 5,
     maxRows: 1,
   },
+  /** The other detector, for pictures up to this many pixels on a side: see services/face/README.md for how they compare. */
+  face_pyramid_512: facePyramid(512, 36),
+  face_pyramid_768: facePyramid(768, 80),
+  face_pyramid_1024: facePyramid(1024, 145),
   face_landmark_68: {
     ...faceApi('face_landmark_68', buildLandmarks),
     size: 112,

@@ -1,4 +1,4 @@
-import { OnnxGraph, ONNX_TYPES, type Attribute, type Value } from './onnx-graph.js'
+import { OnnxGraph, ONNX_TYPES, type Attribute, type Dimension, type Value } from './onnx-graph.js'
 import { transpose, type Weights } from './weights.js'
 
 /** How pixels become the numbers that a network was trained on: `(pixel - mean) * scale`, RGB. */
@@ -25,27 +25,38 @@ export interface ConvOptions {
  * Adds the input of a picture model to a graph: uint8 NHWC pixels, cast, laid out NCHW and normalised inside the graph,
  * so that a decoder's raw buffer is a valid input as it is.
  */
-export function pixelInput(graph: OnnxGraph, size: number, { mean, scale }: Preprocessing): Value {
+export function pixelInput(graph: OnnxGraph, size: Dimension, preprocessing: Preprocessing): Value {
+  return normalised(graph, pixelPlanes(graph, size), preprocessing)
+}
+
+/** The same input as planes [N,3,H,W] of 0 to 255. */
+export function pixelPlanes(graph: OnnxGraph, size: Dimension): Value {
   const pixels = graph.input('input', 'uint8', ['N', size, size, 3])
   const floats = graph.node('Cast', [pixels], { to: ONNX_TYPES.float32 })
-  const planes = graph.node('Transpose', [floats], { perm: [0, 3, 1, 2] })
+  return graph.node('Transpose', [floats], { perm: [0, 3, 1, 2] })
+}
+
+/** Planes of 0 to 255 as the numbers that a network was trained on. */
+export function normalised(graph: OnnxGraph, planes: Value, { mean, scale }: Preprocessing): Value {
   const centred = graph.node('Sub', [planes, graph.floats(mean, [mean.length, 1, 1])])
   return graph.node('Mul', [centred, graph.scalar(scale)])
 }
 
-/** The layers that face-api's networks are made of, over one graph and one set of weights. */
+/** The layers that face-api's networks are made of, over one graph and one set of weights. A tensor that several layers read is stored once. */
 export class Network {
   readonly graph: OnnxGraph
+  /** The picture's planes [N,3,H,W]: normalised, or 0 to 255 without `preprocessing`. */
   readonly pixels: Value
+  private readonly stored = new Map<string, Value>()
 
   constructor(
     name: string,
     readonly weights: Weights,
-    size: number,
-    preprocessing: Preprocessing,
+    size: Dimension,
+    preprocessing?: Preprocessing,
   ) {
     this.graph = new OnnxGraph(name)
-    this.pixels = pixelInput(this.graph, size, preprocessing)
+    this.pixels = preprocessing ? pixelInput(this.graph, size, preprocessing) : pixelPlanes(this.graph, size)
   }
 
   relu(x: Value): Value {
@@ -65,20 +76,14 @@ export class Network {
   conv(x: Value, name: string, options: ConvOptions = {}): Value {
     const { stride = 1, padding = 'same', depthwise = false } = options
     const filter = this.weights.get(name)
-    const [height = 1, width = 1, inputs = 1, outputs = 1] = filter.shape
-    const channels = depthwise ? inputs : outputs
-    const { data, bias } = this.foldAffine(name, channels, options)
-    const order = depthwise ? [2, 3, 0, 1] : [3, 2, 0, 1]
-    const kernel = transpose({ data, shape: filter.shape }, order)
+    const [height = 1, width = 1, inputs = 1] = filter.shape
     const attributes: Record<string, Attribute> = {
       kernel_shape: [height, width],
       strides: [stride, stride],
       group: depthwise ? inputs : 1,
     }
     if (padding === 'same') attributes.auto_pad = 'SAME_UPPER'
-    const operands = [x, this.graph.floats(kernel.data, kernel.shape)]
-    if (bias) operands.push(this.graph.floats(bias))
-    return this.graph.node('Conv', operands, attributes)
+    return this.graph.node('Conv', [x, ...this.convOperands(name, filter.shape, options)], attributes)
   }
 
   /** Depthwise, then 1x1 convolution: face-api's separable convolution. The stride belongs to the first. */
@@ -104,6 +109,18 @@ export class Network {
 
   softmax(x: Value): Value {
     return this.graph.node('Softmax', [x], { axis: -1 })
+  }
+
+  /** Kernel and bias as ONNX lays them out, made when first asked for. */
+  private convOperands(name: string, shape: readonly number[], options: ConvOptions): Value[] {
+    const known = [this.stored.get(name), this.stored.get(`${name}+`)].filter(value => value !== undefined)
+    if (known.length > 0) return known
+    const { depthwise = false } = options
+    const { data, bias } = this.foldAffine(name, shape[depthwise ? 2 : 3] ?? 1, options)
+    const kernel = transpose({ data, shape }, depthwise ? [2, 3, 0, 1] : [3, 2, 0, 1])
+    this.stored.set(name, this.graph.floats(kernel.data, kernel.shape))
+    if (bias) this.stored.set(`${name}+`, this.graph.floats(bias))
+    return this.convOperands(name, shape, options)
   }
 
   private foldAffine(name: string, channels: number, { bias: biasName, affine }: ConvOptions) {
