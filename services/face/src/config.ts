@@ -19,6 +19,10 @@ export const faceConfig = z.object({
     min: 0,
     max: 64,
   }),
+  KEEPSAKE_FACE_DETECTOR: choice(['union', 'pyramid'], {
+    help: 'What looks for faces: two networks together, or one over five sizes of the picture. services/face/README.md compares them.',
+    default: 'union',
+  }),
   KEEPSAKE_FACE_IDLE_MS: number({
     help: 'Time without work after which models and decoders give their memory back.',
     unit: 'ms',

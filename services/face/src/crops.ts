@@ -26,7 +26,7 @@ export function attributeCrop(box: Box): Affine {
   return squareCrop(centreOf(box), sideOf(box), 0, ATTRIBUTE_SIZE)
 }
 
-/** The face with some of its surroundings, for showing: `size` pixels of a square 1.6 times the box. */
-export function portraitCrop(box: Box, size: number): Affine {
-  return squareCrop(centreOf(box), sideOf(box) * 1.6, 0, size)
+/** The face with some of its surroundings, for showing: `size` pixels of a square 1.6 times the box. One that lies on its side, by its roll in degrees, is set up. */
+export function portraitCrop(box: Box, roll: number, size: number): Affine {
+  return squareCrop(centreOf(box), sideOf(box) * 1.6, (Math.round(roll / 90) * Math.PI) / 2, size)
 }

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { decodeCloseUp, decodeWide, suppress, union, type Detection } from './detection.js'
+import { decodeCloseUp, decodePyramid, decodeWide, suppress, union, type Detection } from './detection.js'
 import { intersectionOverUnion } from './geometry.js'
 
 const detection = (
@@ -13,6 +13,7 @@ const detection = (
   box: { x0: x, y0: y, x1: x + side, y1: y + side },
   score,
   detector,
+  upright: detector === 'wide' ? 0 : score,
 })
 const letterbox = { pixels: new Uint8Array(), scale: 0.5, offsetX: 0, offsetY: 0 }
 
@@ -36,6 +37,13 @@ describe('decoding', () => {
     })
     expect(face?.score).toBeCloseTo(1 / (1 + Math.exp(-3)))
   })
+
+  test('the pyramid answers in parts of its size, x first; a score that is no number is no face', () => {
+    const boxes = Float32Array.from([0.25, 0.5, 0.5, 1, 0, 0, 1, 1])
+    const [face, ...more] = decodePyramid(boxes, Float32Array.of(0.9, NaN), 768, letterbox)
+    expect(face?.box).toEqual({ x0: 384, y0: 768, x1: 768, y1: 1536 })
+    expect(more).toEqual([])
+  })
 })
 
 describe('one face, one box', () => {
@@ -55,6 +63,7 @@ describe('one face, one box', () => {
       [detection(10, 10, 80, 0.99, 'closeUp'), detection(500, 0, 80, 0.7, 'closeUp')],
     )
     expect(both.map(face => face.detector)).toEqual(['wide', 'closeUp'])
+    expect(both.map(face => face.upright)).toEqual([0.99, 0.7])
   })
 
   test('what is kept never overlaps, and does not depend on the order', () => {

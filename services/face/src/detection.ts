@@ -1,4 +1,4 @@
-import type { Letterbox } from './letterbox.js'
+import type { Placement } from './letterbox.js'
 import { areaOf, containment, heightOf, intersectionOverUnion, widthOf, type Box } from './geometry.js'
 
 /** A face that a detector believes in. */
@@ -6,11 +6,13 @@ export interface Detection {
   box: Box
   /** 0 to 1; the detectors' scores are not on one scale. */
   score: number
-  detector: 'wide' | 'closeUp'
+  detector: 'wide' | 'closeUp' | 'pyramid'
+  /** How sure, 0 to 1, a detector is of it that hardly finds faces which do not stand upright; 0 where it sees none. */
+  upright: number
 }
 
 /** Below these scores a box is not looked at (models.md sections 3 and 4; measured again by detection.data.test.ts). */
-export const THRESHOLDS = { wide: 0.3, closeUp: 0.5 } as const
+export const THRESHOLDS = { wide: 0.3, closeUp: 0.5, pyramid: 0.5 } as const
 /** Two boxes of one detector, or of both, that overlap more than this are one face. */
 const SAME_FACE_IOU = 0.45
 /** A box with this much of itself inside a better one is a part of that face. */
@@ -21,7 +23,7 @@ const CLOSE_UP_STRIDE = 4
 const CLOSE_UP_WIDTH = 17
 
 /** Faces from ssd_mobilenetv1: `boxes` y0, x0, y1, x1 in parts of 512 px. */
-export function decodeWide(boxes: Float32Array, scores: Float32Array, { scale }: Letterbox): Detection[] {
+export function decodeWide(boxes: Float32Array, scores: Float32Array, { scale }: Placement): Detection[] {
   const found: Detection[] = []
   const size = 512 / scale
   for (let i = 0; i < scores.length; i++) {
@@ -34,13 +36,13 @@ export function decodeWide(boxes: Float32Array, scores: Float32Array, { scale }:
       x1: (boxes[at + 3] as number) * size,
       y1: (boxes[at + 2] as number) * size,
     }
-    if (areaOf(box) > 0) found.push({ box, score, detector: 'wide' })
+    if (areaOf(box) > 0) found.push({ box, score, detector: 'wide', upright: 0 })
   }
   return suppress(found)
 }
 
 /** Faces from facemesh_detection_full: rows of logit, centre, size and keypoints in pixels of 192, relative to a 48 x 48 grid. */
-export function decodeCloseUp(rows: Float32Array, { scale, offsetX, offsetY }: Letterbox): Detection[] {
+export function decodeCloseUp(rows: Float32Array, { scale, offsetX, offsetY }: Placement): Detection[] {
   const found: Detection[] = []
   for (let i = 0; i < rows.length / CLOSE_UP_WIDTH; i++) {
     const at = i * CLOSE_UP_WIDTH
@@ -56,7 +58,26 @@ export function decodeCloseUp(rows: Float32Array, { scale, offsetX, offsetY }: L
       x1: (x + halfWidth) / scale,
       y1: (y + halfHeight) / scale,
     }
-    if (areaOf(box) > 0) found.push({ box, score, detector: 'closeUp' })
+    if (areaOf(box) > 0) found.push({ box, score, detector: 'closeUp', upright: score })
+  }
+  return suppress(found)
+}
+
+/** Faces from a pyramid's graph: `boxes` x0, y0, x1, y1 in parts of `size` px. */
+export function decodePyramid(
+  boxes: Float32Array,
+  scores: Float32Array,
+  size: number,
+  { scale }: Placement,
+): Detection[] {
+  const found: Detection[] = []
+  const side = size / scale
+  for (let i = 0; i < scores.length; i++) {
+    const score = scores[i] as number
+    if (!(score >= THRESHOLDS.pyramid)) continue
+    const [x0 = 0, y0 = 0, x1 = 0, y1 = 0] = boxes.subarray(4 * i, 4 * i + 4).map(value => value * side)
+    const box = { x0, y0, x1, y1 }
+    if (areaOf(box) > 0) found.push({ box, score, detector: 'pyramid', upright: score })
   }
   return suppress(found)
 }
@@ -66,7 +87,11 @@ export function decodeCloseUp(rows: Float32Array, { scale, offsetX, offsetY }: L
  */
 export function union(wide: readonly Detection[], closeUp: readonly Detection[]): Detection[] {
   const extra = closeUp.filter(candidate => !wide.some(face => isSameFace(face.box, candidate.box)))
-  return [...wide, ...extra]
+  const confirmed = wide.map(face => ({
+    ...face,
+    upright: Math.max(0, ...closeUp.filter(other => isSameFace(face.box, other.box)).map(other => other.score)),
+  }))
+  return [...confirmed, ...extra]
 }
 
 /** Greedy non-maximum suppression: the best box stays, those that overlap it go. Order of the answer: best first. */

@@ -11,7 +11,7 @@ import { attributeCrop, RECOGNITION_SIZE } from './crops.js'
 import { cosine } from './embedding.js'
 import { findFaces, type FoundFace } from './find-faces.js'
 import { intersectionOverUnion, squareCrop } from './geometry.js'
-import { detectorInputs } from './letterbox.js'
+import { closeUpLetterbox, pyramidLetterbox, wideLetterbox } from './letterbox.js'
 import { Picture } from './picture.js'
 
 /*
@@ -126,13 +126,17 @@ describe('faces of real photographs', () => {
     const picture = await load('deepface/img1.jpg')
     const [face] = await facesOf('deepface/img1.jpg')
     if (!face) throw new Error('img1.jpg shows a face')
-    const { wide, closeUp } = detectorInputs(picture)
+    const wide = wideLetterbox(picture)
+    const closeUp = closeUpLetterbox(wide)
     const side = face.box.x1 - face.box.x0
     const centre = { x: (face.box.x0 + face.box.x1) / 2, y: (face.box.y0 + face.box.y1) / 2 }
     const small = picture.crop(attributeCrop(face.box), 112)
     const inputs: Record<ModelName, Uint8Array> = {
       ssd_mobilenetv1: wide.pixels,
       facemesh_detection_full: closeUp.pixels,
+      face_pyramid_512: pyramidLetterbox(picture, 512).pixels,
+      face_pyramid_768: pyramidLetterbox(picture, 768).pixels,
+      face_pyramid_1024: pyramidLetterbox(picture, 1024).pixels,
       face_landmark_68: small,
       age_gender: small,
       face_expression: small,

@@ -3,7 +3,8 @@ import type { Media } from '@keepsake/proto/ingest/v1'
 import { giveBack, type RunOptions } from '@keepsake/inference'
 import { portraitCrop } from './crops.js'
 import { errors } from './errors.js'
-import { findFaces, type FoundFace, type Models } from './find-faces.js'
+import type { Detector, Models } from './detector.js'
+import { findFaces, type FoundFace } from './find-faces.js'
 import { Picture } from './picture.js'
 import { samplingTimes } from './sampling.js'
 import { FaceFollower, type TimeRange, type Track } from './tracks.js'
@@ -13,6 +14,8 @@ export interface ObserveTools {
   media: Pick<MediaReader, 'decodeRgb' | 'frames' | 'probeVideo' | 'renderImage'>
   store: Pick<ObjectStore, 'withFile'>
   models: Models
+  /** What looks for faces. Default: the union. */
+  detector?: Detector
 }
 
 /** A face of an item before it has an id: places in parts of the picture. */
@@ -58,7 +61,7 @@ async function observePhoto(
   const decode = (file: string) => tools.media.decodeRgb(file, { maxSide: PHOTO_SIDE, rotation, family, ...signal })
   const picture = new Picture(await tools.store.withFile(key, decode, signal))
   const { width, height } = picture
-  const faces = await findFaces(picture, tools.models, options)
+  const faces = await findFaces(picture, tools.models, options, tools.detector)
   const portraits = faces.map(face => portraitPixels(picture, face))
   picture.release()
   return Promise.all(
@@ -100,7 +103,11 @@ async function observeVideo(
       }
       for await (const frame of tools.media.frames(file, sampling)) {
         const picture = new Picture(frame)
-        const look = findFaces(picture, tools.models, options).then(faces => ({ time: frame.timeS, picture, faces }))
+        const look = findFaces(picture, tools.models, options, tools.detector).then(faces => ({
+          time: frame.timeS,
+          picture,
+          faces,
+        }))
         // A failure is told when its turn comes; until then it must not count as unhandled.
         look.catch(() => undefined)
         looking.push(look)
@@ -132,8 +139,8 @@ function sourceOf(media: Media, rendition: string): { key: string; rotation: Rot
   return { key: media.originalKey, rotation: media.rotation as Rotation }
 }
 
-function portraitPixels(picture: Picture, { box }: FoundFace): Uint8Array {
-  return picture.crop(portraitCrop(box, PORTRAIT_SIDE), PORTRAIT_SIDE)
+function portraitPixels(picture: Picture, { box, pose }: FoundFace): Uint8Array {
+  return picture.crop(portraitCrop(box, pose.roll, PORTRAIT_SIDE), PORTRAIT_SIDE)
 }
 
 /** WebP of pixels that are given back, made in a decode child: native encoders stay out of this process. */

@@ -3,6 +3,7 @@ import { databaseReadiness, openDb } from '@keepsake/db'
 import { eventConsumer, openEventLog } from '@keepsake/events'
 import {
   batchesToWarm,
+  MODEL_NAMES,
   MODELS,
   openInferenceOn,
   verifyModels,
@@ -16,9 +17,11 @@ import { FaceServiceService } from '@keepsake/proto/face/v1'
 import { runService, ServiceIdentity, workedOnce, type RunningService } from '@keepsake/rpc'
 import { faceConfig } from './config.js'
 import { GROUP } from './detect-item.js'
+import { DETECTORS, type DetectorName } from './detector.js'
 import { FaceModule } from './face.module.js'
 import { RemotePeers } from './peers.js'
 import { facesResync } from './resync.js'
+import { TURNING_MODELS } from './sideways.js'
 import { CropSweeper } from './sweeper.js'
 
 /** Starts the face service: what a picture shows. Fails with MODEL_CORRUPT, MODEL_MISSING or PROVIDER_UNUSABLE before anything else starts. */
@@ -36,6 +39,7 @@ export async function startFace(env: Env): Promise<RunningService> {
   const db = openDb(env, { name: 'face' })
   const store = openObjectStore(env)
   const media = openMedia({ idleMs, imageNiceness: 10 })
+  const detector = DETECTORS[config.KEEPSAKE_FACE_DETECTOR]
   const peers = new RemotePeers(
     { family: config.KEEPSAKE_FAMILY_ADDRESS, ingest: config.KEEPSAKE_INGEST_ADDRESS },
     identity,
@@ -52,13 +56,13 @@ export async function startFace(env: Env): Promise<RunningService> {
       name: 'face',
       env,
       identity,
-      module: FaceModule.with({ db, store, media, models, peers, sweep: () => sweeper.kick() }),
+      module: FaceModule.with({ db, store, media, models, detector, peers, sweep: () => sweeper.kick() }),
       rpc: [FaceServiceService],
       strategies: [eventConsumer({ group: GROUP, log: openEventLog(env, db), db, resync: [facesResync] })],
       readiness: {
         ...databaseReadiness(db, 'face', new URL('../migrations/', import.meta.url)),
         objects: storeReached(store),
-        models: modelsReady(models, provider),
+        models: modelsReady(models, config.KEEPSAKE_FACE_DETECTOR, provider),
       },
       onClose: close,
     })
@@ -71,11 +75,20 @@ export async function startFace(env: Env): Promise<RunningService> {
 }
 
 /** Each model has run once, in every size of batch that it will have, and no worker crashes again and again. */
-function modelsReady(models: Inference<ModelName>, provider: Provider): () => Promise<void> {
-  const warm = workedOnce(() => warmUp(models, MODELS, batchesToWarm(provider)))
+function modelsReady(models: Inference<ModelName>, chosen: DetectorName, provider: Provider): () => Promise<void> {
+  const warm = workedOnce(() => warmUp(models, modelsWith(chosen), batchesToWarm(provider)))
   return async () => {
     await warm()
     const problem = models.problem()
     if (problem !== undefined) throw new Error(problem)
   }
+}
+
+/** The models that faces are looked at with when this detector finds them: those of other detectors are left alone, which saves their memory. */
+function modelsWith(chosen: DetectorName): Record<string, (typeof MODELS)[ModelName]> {
+  const { models } = DETECTORS[chosen]
+  const ofOthers = Object.values(DETECTORS).flatMap(detector => detector.models)
+  const isNeeded = (name: ModelName) =>
+    models.includes(name) || TURNING_MODELS.includes(name) || !ofOthers.includes(name)
+  return Object.fromEntries(MODEL_NAMES.filter(isNeeded).map(name => [name, MODELS[name]]))
 }

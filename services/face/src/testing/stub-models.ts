@@ -1,6 +1,6 @@
 import type { ModelOutputs, PixelRows } from '@keepsake/inference'
 import type { RgbImage } from '@keepsake/media'
-import type { Models } from '../find-faces.js'
+import type { Models } from '../detector.js'
 
 /** Colours that count as faces of three different people. */
 export const PEOPLE = { red: [250, 10, 10], green: [10, 250, 10], blue: [10, 10, 250] } as const
@@ -42,6 +42,10 @@ export class StubModels implements Models {
     switch (model) {
       case 'ssd_mobilenetv1':
         return detectSquares(input)
+      case 'face_pyramid_512':
+      case 'face_pyramid_768':
+      case 'face_pyramid_1024':
+        return { face_boxes: new Float32Array(4), face_scores: new Float32Array(1) }
       case 'facemesh_detection_full':
         return { detections: new Float32Array(CLOSE_UP_ROWS).fill(-20) }
       case 'face_landmark_68':
