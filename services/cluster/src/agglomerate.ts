@@ -1,5 +1,5 @@
 import type { ClosePairs } from './close-pairs.js'
-import type { Conflicts } from './conflicts.js'
+import type { PictureConflicts } from './conflicts.js'
 import type { FaceTable } from './face-table.js'
 import { CandidateHeap } from './heap.js'
 import { edges, findNeighbours } from './neighbours.js'
@@ -38,17 +38,14 @@ export const DEFAULTS: AgglomerateOptions = {
 const KEEPS_SUMS = 8
 
 /**
- * Faces that belong together, never changed: one that gains or loses a face, or about which a parent says something else, is another
- * cluster. So whatever was worked out from a cluster holds as long as it is the same object.
+ * Faces that belong together, never changed: one that gains or loses a face is another cluster. So whatever was worked out from the faces
+ * of a cluster holds as long as it is the same object.
  */
 export class Cluster {
   /** Slots of the faces, in an order that depends on their content only. */
   readonly slots: readonly number[]
   /** Those of them that are seen apart from somebody. */
   readonly conflicted: readonly number[]
-  /** Number of the person that the ledger says this is, -1 for none; and numbers of people that it is not. */
-  readonly label: number
-  readonly not: ReadonlySet<number> | undefined
   /** What it was last joined into, and its place among the clusters of the latest run in which it was one of them. */
   up: Cluster | undefined
   run = 0
@@ -57,37 +54,25 @@ export class Cluster {
 
   private constructor(
     readonly parts: readonly Cluster[],
-    of: Pick<Cluster, 'slots' | 'conflicted' | 'label' | 'not'>,
+    of: Pick<Cluster, 'slots' | 'conflicted'>,
     sums?: Sums,
   ) {
     this.slots = of.slots
     this.conflicted = of.conflicted
-    this.label = of.label
-    this.not = of.not
     if (of.slots.length >= KEEPS_SUMS) this.#sums = sums
   }
 
   /** One face. */
-  static face(slot: number, conflicted: boolean, label: number, not: ReadonlySet<number> | undefined): Cluster {
+  static face(slot: number, conflicted: boolean): Cluster {
     const slots = [slot]
-    return new Cluster([], { slots, conflicted: conflicted ? slots : [], label, not })
+    return new Cluster([], { slots, conflicted: conflicted ? slots : [] })
   }
 
   /** Several clusters as one, the one with the canonically first face first. */
   static of(parts: readonly Cluster[], sums?: Sums): Cluster {
     const slots = parts.flatMap(part => part.slots)
     const conflicted = parts.flatMap(part => part.conflicted)
-    const refused = parts.filter(part => part.not)
-    const cluster = new Cluster(
-      parts,
-      {
-        slots,
-        conflicted,
-        label: parts.find(part => part.label >= 0)?.label ?? -1,
-        not: refused.length ? new Set(refused.flatMap(part => [...part.not!])) : undefined,
-      },
-      sums,
-    )
+    const cluster = new Cluster(parts, { slots, conflicted }, sums)
     for (const part of parts) part.up = cluster
     return cluster
   }
@@ -109,14 +94,25 @@ export class Cluster {
   }
 }
 
+/** What the ledger says about faces: numbers of people, by slot. */
+export interface Words {
+  /** Faces of which something is said. */
+  slots: readonly number[]
+  /** The person that a face stands for. */
+  label: ReadonlyMap<number, number>
+  /** People that a face is not. */
+  not: ReadonlyMap<number, ReadonlySet<number>>
+}
+
 /** Everything that clusters of one family are joined by. */
 export interface Family {
   table: FaceTable
-  conflicts: Conflicts
+  conflicts: PictureConflicts
   /** The cluster of one face, by slot. */
   singles: readonly (Cluster | undefined)[]
   close: ClosePairs
   options: AgglomerateOptions
+  words: Words
   /** Number of the latest run. */
   runs: number
 }
@@ -126,12 +122,15 @@ export class Joining {
   readonly #parent: Int32Array
   readonly version: Int32Array
   readonly #sums: (Sums | undefined)[]
+  /** Number of the person that the ledger says a root is, -1 for none. */
   readonly label: Int32Array
   readonly #not: (ReadonlySet<number> | undefined)[]
   /** Clusters that came together, as a chain from the first. */
   readonly #next: Int32Array
   readonly #last: Int32Array
   readonly #run: number
+  /** Whether it would have come out the same, had nothing been said. */
+  free = true
 
   /** @param items in canonical order of their first faces. */
   constructor(
@@ -142,7 +141,7 @@ export class Joining {
     this.#run = ++family.runs
     this.#parent = new Int32Array(n)
     this.version = new Int32Array(n)
-    this.label = new Int32Array(n)
+    this.label = new Int32Array(n).fill(-1)
     this.#next = new Int32Array(n).fill(-1)
     this.#last = new Int32Array(n)
     this.#not = new Array<ReadonlySet<number> | undefined>(n)
@@ -153,8 +152,14 @@ export class Joining {
       item.place = i
       this.#parent[i] = i
       this.#last[i] = i
-      this.label[i] = item.label
-      this.#not[i] = item.not
+    }
+    const { slots, label, not } = family.words
+    for (const slot of slots) {
+      const place = this.#itemOf(slot)
+      if (place < 0) continue
+      const person = label.get(slot)
+      if (person !== undefined) this.label[place] = person
+      this.#refuse(place, not.get(slot))
     }
   }
 
@@ -172,11 +177,20 @@ export class Joining {
     return at
   }
 
-  /** Place of the cluster that a face is in, -1 where it is in none of them. */
+  /** Root of the cluster that a face is in, -1 where it is in none of them. */
   placeOf(slot: number): number {
+    const place = this.#itemOf(slot)
+    return place < 0 ? -1 : this.root(place)
+  }
+
+  #itemOf(slot: number): number {
     let at = this.family.singles[slot]
     while (at && at.run !== this.#run) at = at.up
-    return at ? this.root(at.place) : -1
+    return at ? at.place : -1
+  }
+
+  #refuse(root: number, people: ReadonlySet<number> | undefined): void {
+    if (people) this.#not[root] = new Set([...(this.#not[root] ?? []), ...people])
   }
 
   /** Places that are roots, in canonical order. */
@@ -208,7 +222,7 @@ export class Joining {
     let found = 0
     for (let at = small; at >= 0; at = this.#next[at]!) {
       for (const i of items[at]!.conflicted) {
-        for (const j of family.conflicts[i]!) {
+        for (const j of family.conflicts.of[i]!) {
           if (this.placeOf(j) === large) {
             found++
             break
@@ -224,13 +238,26 @@ export class Joining {
     return averageScore(this.sums(a), this.sums(b), this.family.table.calibrations)
   }
 
-  /** The score on which joining is decided; -Infinity where the ledger forbids it. */
-  score(a: number, b: number): number {
+  /**
+   * The score on which joining is decided, before the ledger: what does not reach the threshold is no more than that.
+   * @param apart no picture shows faces of both.
+   */
+  unsaid(a: number, b: number, apart = false): number {
     const { options } = this.family
-    if (!this.allowed(a, b)) return -Infinity
     const average = this.average(a, b) + slack(this.sums(a), this.sums(b), options)
-    if (average < options.threshold) return average
+    if (apart || average < options.threshold) return average
     return average - options.conflictPenalty * this.conflictShare(a, b)
+  }
+
+  /** A score that was worked out, -Infinity where it would do and the ledger forbids it. */
+  said(a: number, b: number, score: number): number {
+    if (score < this.family.options.threshold || this.allowed(a, b)) return score
+    this.free = false
+    return -Infinity
+  }
+
+  score(a: number, b: number): number {
+    return this.said(a, b, this.unsaid(a, b))
   }
 
   /** Joins two roots; the one with the canonically first face names the result. */
@@ -241,8 +268,7 @@ export class Joining {
     if (this.label[keep]! < 0) this.label[keep] = this.label[gone]!
     this.#next[this.#last[keep]!] = gone
     this.#last[keep] = this.#last[gone]!
-    const refused = this.#not[gone]
-    if (refused) this.#not[keep] = new Set([...(this.#not[keep] ?? []), ...refused])
+    this.#refuse(keep, this.#not[gone])
     this.#sums[keep] = added(this.sums(keep), this.sums(gone))
   }
 }
@@ -267,7 +293,7 @@ export const floorsOf = ({ threshold, childSlack, childSlackOfMany }: Agglomerat
  * Single faces -> clusters: best pair first along their best matches until no pair reaches the threshold, then whole clusters with each other
  * (matches inside one burst can fill a face's list). A function of the faces, given in canonical order.
  */
-export function joinFaces(family: Family, faces: readonly Cluster[], earlier: readonly Cluster[]): readonly Cluster[] {
+export function joinFaces(family: Family, faces: readonly Cluster[], earlier: readonly Cluster[]): Joined {
   const joining = new Joining(family, faces)
   const heap = new CandidateHeap()
   const [raw, young] = family.close.kernels
@@ -279,40 +305,53 @@ export function joinFaces(family: Family, faces: readonly Cluster[], earlier: re
   return finish(joining, heap, earlier)
 }
 
-/** What a run of `joinHalves` leaves to the next one: pairs worth a closer look, and clusters whose pairs they are. */
+/** What joining gives. */
+export interface Joined {
+  clusters: readonly Cluster[]
+  /** Whether the clusters would be the same, had nothing been said: then they are, whatever is said, as long as they agree with it. */
+  free: boolean
+}
+
+/** What a run of `joinHalves` leaves to the next one: pairs that may be joined, with their scores before the ledger, and the clusters whose pairs they are. */
 export interface Pairs {
   of: ReadonlySet<Cluster>
-  close: readonly (readonly [Cluster, Cluster])[]
+  close: readonly { readonly low: Cluster; readonly high: Cluster; readonly score: number }[]
 }
 
 /**
  * The clusters of two sets of faces -> those of both together. Pairs within one of the sets were judged there: only pairs across are new, and
  * pairs with what comes together here. A function of the two sets; what an earlier run looked at only saves time.
+ * @param apart no picture shows faces of both sets.
  */
 export function joinHalves(
   family: Family,
   low: readonly Cluster[],
   high: readonly Cluster[],
   earlier: readonly Cluster[],
+  apart: boolean,
   seen?: Pairs,
-): { clusters: readonly Cluster[]; pairs: Pairs } {
+): Joined & { pairs: Pairs } {
   const { table, close } = family
   const items = [...low, ...high].sort(byFirst(table))
   const joining = new Joining(family, items)
   const of = new Set(items)
-  const pairs: (readonly [Cluster, Cluster])[] = seen ? seen.close.filter(([a, b]) => of.has(a) && of.has(b)) : []
+  const pairs = seen ? seen.close.filter(pair => of.has(pair.low) && of.has(pair.high)) : []
+  const look = (one: Cluster, other: Cluster): void => {
+    const score = joining.unsaid(Math.min(one.place, other.place), Math.max(one.place, other.place), apart)
+    if (score >= family.options.threshold) pairs.push({ low: one, high: other, score })
+  }
   const sums = (clusters: readonly Cluster[]): Sums[] => clusters.map(cluster => joining.sums(cluster.place))
   const isNew = (cluster: Cluster): boolean => !seen?.of.has(cluster)
   const newLow = low.filter(isNew)
   const newHigh = high.filter(isNew)
   const oldLow = seen ? low.filter(cluster => !isNew(cluster)) : []
   const floors = floorsOf(family.options)
-  close.find(sums(newLow), sums(high), floors, (a, b) => pairs.push([newLow[a]!, high[b]!]))
-  close.find(sums(newHigh), sums(oldLow), floors, (b, a) => pairs.push([oldLow[a]!, newHigh[b]!]))
+  close.find(sums(newLow), sums(high), floors, (a, b) => look(newLow[a]!, high[b]!))
+  close.find(sums(newHigh), sums(oldLow), floors, (b, a) => look(oldLow[a]!, newHigh[b]!))
   const heap = new CandidateHeap()
-  for (const [p, q] of pairs) offer(joining, heap, p.place, q.place)
+  for (const pair of pairs) push(joining, heap, pair.low.place, pair.high.place, pair.score)
   drain(joining, heap)
-  return { clusters: finish(joining, heap, earlier), pairs: { of, close: pairs } }
+  return { ...finish(joining, heap, earlier), pairs: { of, close: pairs } }
 }
 
 /** Order by the canonically first face; comparing the first number settles nearly all. */
@@ -321,17 +360,17 @@ export const byFirst =
   (a: Cluster, b: Cluster): number =>
     table.compare(a.first, b.first)
 
-/** Scores two roots and remembers them where they may be joined. */
-function offer(joining: Joining, heap: CandidateHeap, p: number, q: number): void {
+/** Remembers two roots where they may be joined. */
+function push(joining: Joining, heap: CandidateHeap, p: number, q: number, unsaid: number): void {
   const a = Math.min(p, q)
   const b = Math.max(p, q)
-  const score = joining.score(a, b)
+  const score = joining.said(a, b, unsaid)
   if (score >= joining.family.options.threshold)
     heap.push({ score, a, b, va: joining.version[a]!, vb: joining.version[b]! })
 }
 
 /** Joins whole clusters until none reaches the threshold with one that came together here; answers what there is then. */
-function finish(joining: Joining, heap: CandidateHeap, earlier: readonly Cluster[]): readonly Cluster[] {
+function finish(joining: Joining, heap: CandidateHeap, earlier: readonly Cluster[]): Joined {
   const { family, version } = joining
   const seen = new Int32Array(joining.items.length)
   // Rounds end because each one joins something.
@@ -349,12 +388,12 @@ function finish(joining: Joining, heap: CandidateHeap, earlier: readonly Cluster
         const a = grown[x]!
         const b = several[y]!
         if (a === b || (b < a && isGrown.has(b))) return
-        offer(joining, heap, a, b)
+        push(joining, heap, a, b, joining.unsaid(Math.min(a, b), Math.max(a, b)))
       },
     )
     if (heap.size === 0 || drain(joining, heap) === 0) break
   }
-  return outcome(joining, earlier)
+  return { clusters: outcome(joining, earlier), free: joining.free }
 }
 
 /** Joins best pairs first; a pair whose clusters changed since it was scored is scored again. Returns how many were joined. */
@@ -404,3 +443,31 @@ function outcome(joining: Joining, earlier: readonly Cluster[]): readonly Cluste
 
 const equal = (a: readonly unknown[], b: readonly unknown[]): boolean =>
   a.length === b.length && a.every((x, i) => x === b[i])
+
+/**
+ * Whether these clusters are what joining would give again now that something else was said of some faces: nothing that was said before
+ * mattered, and nobody is two people, or one that he is not.
+ */
+export function holds(family: Family, { clusters, free }: Joined, touched: readonly number[]): boolean {
+  if (!free) return false
+  const { label, not } = family.words
+  const of = new Set(clusters)
+  const looked = new Set<Cluster>()
+  for (const slot of touched) {
+    let at = family.singles[slot]
+    while (at && !of.has(at)) at = at.up
+    if (!at || looked.has(at)) continue
+    looked.add(at)
+    if (at.count === 1) continue
+    const people = new Set<number>()
+    const refused = new Set<number>()
+    for (const i of at.slots) {
+      const person = label.get(i)
+      if (person !== undefined) people.add(person)
+      const no = not.get(i)
+      if (no) for (const other of no) refused.add(other)
+    }
+    if (people.size > 1 || [...people].some(person => refused.has(person))) return false
+  }
+  return true
+}

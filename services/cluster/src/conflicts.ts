@@ -20,9 +20,16 @@ const none: readonly number[] = []
 /** Which faces are seen apart, kept while faces come and go: one person once per picture, with the exceptions above and tracks of one video that are never seen together. */
 export class PictureConflicts {
   readonly of: (readonly number[])[] = []
+  /** Pictures whose faces do not all have the same date. */
+  readonly #uneven = new Set<string>()
   readonly #byMedia = new Map<string, number[]>()
 
   constructor(readonly table: FaceTable) {}
+
+  /** Whether faces that are seen apart always have the same date. */
+  get sameDate(): boolean {
+    return this.#uneven.size === 0
+  }
 
   /** Takes faces out and in, while both are in the table. Says which faces have other conflicts now, the new ones included. */
   change(gone: Iterable<number>, added: Iterable<number>): Set<number> {
@@ -47,7 +54,10 @@ export class PictureConflicts {
     }
     for (const mediaId of touched) {
       const list = this.#byMedia.get(mediaId)
+      this.#uneven.delete(mediaId)
       if (!list) continue
+      const { faces } = this.table
+      if (list.some(i => faces[i]!.takenAt !== faces[list[0]!]!.takenAt)) this.#uneven.add(mediaId)
       for (const i of list) {
         const now = list.length < 2 ? none : list.filter(j => j !== i && apart(this.table, i, j))
         const was = this.of[i]!

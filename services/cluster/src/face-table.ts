@@ -3,6 +3,7 @@ import { DIMENSIONS } from './age-groups.js'
 import type { Face } from './face.js'
 import type { Calibrations } from './score.js'
 import { CENTRED, CHILD_BELOW_YEARS, RAW, weightOf } from './score.js'
+import { share } from './sums.js'
 
 /** Weights are multiples of this: sums of them are exact, whatever their order. */
 const WEIGHT_STEP = 2 ** -16
@@ -35,6 +36,9 @@ export class FaceTable {
   /** 1 where the face is predicted to be a child. */
   child = new Uint8Array(0)
   weight = new Float64Array(0)
+  /** What a face adds to the inner product of its own embedding with a sum that it is in: for `raw`, and for `own`. */
+  rawSelf = new Float64Array(0)
+  ownSelf = new Float64Array(0)
   readonly calibrations: Calibrations
   readonly #free: number[] = []
   readonly #unit = new Float64Array(DIMENSIONS)
@@ -62,6 +66,8 @@ export class FaceTable {
     this.raw.set(unit, i * DIMENSIONS)
     if (this.means) normalise(unit, child ? this.means.child : this.means.adult, unit)
     this.own.set(unit, i * DIMENSIONS)
+    this.rawSelf[i] = self(this.weight[i]!, this.raw, i)
+    this.ownSelf[i] = self(this.weight[i]!, this.own, i)
     return i
   }
 
@@ -89,6 +95,8 @@ export class FaceTable {
     this.own = grow(new Float32Array(faces * DIMENSIONS), this.own)
     this.child = grow(new Uint8Array(faces), this.child)
     this.weight = grow(new Float64Array(faces), this.weight)
+    this.rawSelf = grow(new Float64Array(faces), this.rawSelf)
+    this.ownSelf = grow(new Float64Array(faces), this.ownSelf)
   }
 }
 
@@ -98,6 +106,12 @@ export function faceTable(faces: readonly Face[], means?: AgeGroupMeans): FaceTa
   table.reserve(faces.length)
   for (const face of faces) table.add(face)
   return table
+}
+
+function self(weight: number, of: Float32Array, i: number): number {
+  let sum = 0
+  for (let k = i * DIMENSIONS; k < (i + 1) * DIMENSIONS; k++) sum += share(weight, of[k]!) * of[k]!
+  return sum
 }
 
 /** An embedding that holds what is no number becomes nothing at all: it is like nobody. */

@@ -14,17 +14,15 @@ export class FinalClusters {
   readonly demands: { readonly not: ReadonlyMap<number, ReadonlySet<number>> }
   readonly #joining: Joining
 
-  /** @param not numbers of people that a face is not, by slot. */
   constructor(
     readonly family: Family,
     clusters: readonly Cluster[],
-    not: ReadonlyMap<number, ReadonlySet<number>>,
   ) {
     this.clusters = [...clusters].sort(byFirst(family.table))
     this.#joining = new Joining(family, this.clusters)
     this.count = Int32Array.from(this.clusters, cluster => cluster.count)
     this.label = this.#joining.label
-    this.demands = { not }
+    this.demands = family.words
   }
 
   /** Root of a face by slot. */

@@ -1,5 +1,5 @@
 import type { AgeGroupMeans } from './age-groups.js'
-import type { AgglomerateOptions, Family } from './agglomerate.js'
+import type { AgglomerateOptions, Family, Words } from './agglomerate.js'
 import { Cluster, DEFAULTS, Joining, byFirst, floorsOf } from './agglomerate.js'
 import { ClosePairs } from './close-pairs.js'
 import type { Conflicts } from './conflicts.js'
@@ -101,7 +101,7 @@ function sameFace(a: Face | undefined, b: Face): boolean {
 }
 
 /** What the ledger says about one face, as far as it decides where the face goes. */
-interface Words {
+interface FaceWords {
   label: number
   not: ReadonlySet<number> | undefined
   nobody: boolean
@@ -109,7 +109,7 @@ interface Words {
   confirmed: string | undefined
 }
 
-const NO_WORDS: Words = { label: -1, not: undefined, nobody: false, rejected: false, confirmed: undefined }
+const NO_WORDS: FaceWords = { label: -1, not: undefined, nobody: false, rejected: false, confirmed: undefined }
 
 /** Which way a face takes: clustered, joined to a cluster at the end, or nobody's. */
 const CLUSTERED = 1
@@ -123,6 +123,16 @@ interface Home {
   score: number
 }
 
+const newHome = (single: Cluster): Home => ({ single, core: undefined, score: -Infinity })
+
+/** Groups that come of clusters which are one person, and what they depend on beside the faces. */
+interface Known {
+  said: string | undefined
+  roots: readonly Cluster[]
+  birth: number | undefined
+  groups: Group[]
+}
+
 /** A family's faces with everything that a run worked out, so that the next one is about what changed only. What it answers never depends on that. */
 export class Partitioner {
   readonly table: FaceTable
@@ -133,13 +143,16 @@ export class Partitioner {
   /** Numbers of people in the ledger, by id and back. */
   readonly #number = new Map<string, number>()
   readonly #people: string[] = []
-  #words = new Map<string, Words>()
-  readonly #not = new Map<number, ReadonlySet<number>>()
+  #words = new Map<string, FaceWords>()
+  /** Faces that were there and of which something else is said since the run before. */
+  #retold = new Set<number>()
   #part: Part | undefined
   #cores: readonly Cluster[] = []
   #homes = new Map<number, Home>()
   #dressed = new Map<Cluster, Cluster>()
-  #groups = new WeakMap<Cluster, { roots: readonly Cluster[]; birth: number | undefined; groups: Group[] }>()
+  /** For expelling: the place of a face among those of the group at hand. What is left from other groups is told by the face not being there. */
+  readonly #place: number[] = []
+  #groups = new WeakMap<Cluster, Known>()
 
   constructor(
     means?: AgeGroupMeans,
@@ -149,10 +162,11 @@ export class Partitioner {
     this.#conflicts = new PictureConflicts(this.table)
     this.#family = {
       table: this.table,
-      conflicts: this.#conflicts.of,
+      conflicts: this.#conflicts,
       singles: this.#singles,
       close: new ClosePairs(this.table.calibrations),
       options,
+      words: { slots: [], label: new Map(), not: new Map() },
       runs: 0,
     }
   }
@@ -174,6 +188,7 @@ export class Partitioner {
 
   #take(change: Change, said: Said): void {
     const { table } = this
+    this.#retold = new Set()
     const spoken = this.#listen(said)
     const gone = new Set<number>()
     for (const id of change.gone) {
@@ -185,44 +200,65 @@ export class Partitioner {
       if (before !== undefined) gone.add(before)
       return table.add(face)
     })
-    const touched = this.#conflicts.change(gone, added)
-    for (const id of spoken) {
-      const slot = table.index.get(id)
-      if (slot !== undefined && !gone.has(slot)) touched.add(slot)
-    }
+    const fresh = this.#conflicts.change(gone, added)
+    const touched: number[] = []
     const out: number[] = []
     const into: number[] = []
     for (const slot of gone) {
       if (this.#way[slot] === CLUSTERED) out.push(slot)
       this.#drop(slot)
     }
-    for (const slot of touched) {
+    for (const id of spoken) {
+      const slot = table.index.get(id)
+      if (slot === undefined || gone.has(slot) || fresh.has(slot)) continue
+      this.#retold.add(slot)
+      if (this.#way[slot] !== wayOf(table.faces[slot]!, this.#words.get(id) ?? NO_WORDS)) fresh.add(slot)
+      else if (this.#way[slot] === CLUSTERED) touched.push(slot)
+    }
+    for (const slot of fresh) {
       if (this.#way[slot] === CLUSTERED) out.push(slot)
       this.#drop(slot)
       const face = table.faces[slot]!
-      const words = this.#words.get(face.id) ?? NO_WORDS
-      const way = wayOf(face, words)
+      const way = wayOf(face, this.#words.get(face.id) ?? NO_WORDS)
+      const single = Cluster.face(slot, this.#conflicts.of[slot]!.length > 0)
       this.#way[slot] = way
-      this.#singles[slot] = Cluster.face(slot, this.#conflicts.of[slot]!.length > 0, words.label, words.not)
-      if (words.not) this.#not.set(slot, words.not)
+      this.#singles[slot] = single
       if (way === CLUSTERED) into.push(slot)
-      else this.#homes.set(slot, { single: this.#singles[slot], core: undefined, score: -Infinity })
+      else this.#homes.set(slot, newHome(single))
     }
-    this.#part = changePart(this.#family, this.#part, 0, out, into)
+    this.#family.words = this.#wordsBySlot()
+    // Clusters are called otherwise now: whoever must not go to some person looks again.
+    if (spoken.size)
+      for (const [slot, home] of this.#homes)
+        if (this.#family.words.not.has(slot) || this.#retold.has(slot)) this.#homes.set(slot, newHome(home.single))
+    this.#part = changePart(this.#family, this.#part, 0, { gone: out, added: into, touched })
     for (const slot of gone) table.remove(slot)
+  }
+
+  #wordsBySlot(): Words {
+    const slots: number[] = []
+    const label = new Map<number, number>()
+    const not = new Map<number, ReadonlySet<number>>()
+    for (const [id, words] of this.#words) {
+      const slot = this.table.index.get(id)
+      if (slot === undefined) continue
+      slots.push(slot)
+      if (words.label >= 0) label.set(slot, words.label)
+      if (words.not) not.set(slot, words.not)
+    }
+    return { slots, label, not }
   }
 
   #drop(slot: number): void {
     this.#way[slot] = 0
     this.#singles[slot] = undefined
-    this.#not.delete(slot)
     this.#homes.delete(slot)
   }
 
   /** Takes the ledger in; answers the faces about which it says something else than before. */
   #listen(said: Said): Set<string> {
     const ids = new Set([...said.label.keys(), ...said.not.keys(), ...said.nobody, ...said.rejected])
-    const words = new Map<string, Words>()
+    const words = new Map<string, FaceWords>()
     for (const id of ids) {
       const label = said.label.get(id)
       const refused = said.not.get(id)
@@ -309,7 +345,7 @@ export class Partitioner {
       dressed.set(core, same && equal(same.parts, parts) ? again(same) : Cluster.of(parts))
     }
     this.#dressed = dressed
-    return new FinalClusters(this.#family, [...cores.map(core => dressed.get(core) ?? core), ...lone], this.#not)
+    return new FinalClusters(this.#family, [...cores.map(core => dressed.get(core) ?? core), ...lone])
   }
 
   /** Clusters -> people: clusters of one name are one person, nobody is there before birth, and once per picture. */
@@ -330,17 +366,22 @@ export class Partitioner {
         }
       }
     })
+    const retold = new Set([...this.#retold].map(slot => clusters.root(slot)))
     const groups: Group[] = []
-    const kept = new WeakMap<Cluster, { roots: readonly Cluster[]; birth: number | undefined; groups: Group[] }>()
+    const kept = new WeakMap<Cluster, Known>()
     for (const list of lists) {
       const child = list.said === undefined ? undefined : said.attributes.get(list.said)?.childId
       const birth = child === undefined ? undefined : births.get(child)
       const roots = list.roots.map(root => clusters.clusters[root]!)
       const known = this.#groups.get(roots[0]!)
       const entry =
-        known && known.birth === birth && equal(known.roots, roots)
+        known &&
+        known.said === list.said &&
+        known.birth === birth &&
+        equal(known.roots, roots) &&
+        !list.roots.some(root => retold.has(root))
           ? known
-          : { roots, birth, groups: this.#groupsOf(clusters, list, birth, said) }
+          : { said: list.said, roots, birth, groups: this.#groupsOf(clusters, list, birth, said) }
       kept.set(roots[0]!, entry)
       groups.push(...entry.groups)
     }
@@ -360,40 +401,65 @@ export class Partitioner {
     said: Said,
   ): Group[] {
     const { table } = this
-    const members: (Member & { at: number; place: number })[] = []
+    const slots: number[] = list.roots.flatMap(root => clusters.members(root))
+    const score = new Float64Array(slots.length)
+    let at = 0
     for (const root of list.roots) {
-      for (const i of clusters.members(root)) {
-        const face = table.faces[i]!
-        members.push({
-          at: i,
-          place: members.length,
-          face,
-          score: clusters.count[root]! < 2 ? 0 : clusters.averageToOthers(i, root),
-          confirmed: list.said !== undefined && said.confirmed.get(face.id) === list.said,
-        })
+      const alone = clusters.count[root]! < 2
+      for (const slot of clusters.members(root)) score[at++] = alone ? 0 : clusters.averageToOthers(slot, root)
+    }
+    const confirmed = new Uint8Array(slots.length)
+    if (list.said !== undefined)
+      slots.forEach((slot, k) => (confirmed[k] = said.confirmed.get(table.faces[slot]!.id) === list.said ? 1 : 0))
+    const stays = new Uint8Array(slots.length).fill(1)
+    if (birth !== undefined)
+      slots.forEach((slot, k) => {
+        const { takenAt } = table.faces[slot]!
+        if (takenAt !== undefined && takenAt < birth - DAY && !confirmed[k]) stays[k] = 0
+      })
+    this.#expelDoubles(slots, score, confirmed, stays)
+    const member = (k: number, own: number): Member => ({
+      face: table.faces[slots[k]!]!,
+      score: own,
+      confirmed: confirmed[k] === 1,
+    })
+    const kept: Member[] = []
+    const groups: Group[] = []
+    for (let k = 0; k < slots.length; k++) {
+      if (stays[k]) kept.push(member(k, score[k]!))
+      else groups.push({ members: [member(k, 0)] })
+    }
+    if (kept.length) groups.unshift({ ...(list.said === undefined ? {} : { said: list.said }), members: kept })
+    return groups
+  }
+
+  /** Of two faces of one person that one picture shows apart, the surer one stays; a parent's word keeps both. */
+  #expelDoubles(slots: readonly number[], score: Float64Array, confirmed: Uint8Array, stays: Uint8Array): void {
+    const { of } = this.#conflicts
+    const place = this.#place
+    for (let k = 0; k < slots.length; k++) place[slots[k]!] = k
+    for (let k = 0; k < slots.length; k++) {
+      const others = of[slots[k]!]!
+      if (confirmed[k] || others.length === 0) continue
+      for (const j of others) {
+        const o = place[j] ?? -1
+        if (slots[o] !== j || !stays[o]) continue
+        if (confirmed[o] || score[o]! > score[k]! || (score[o] === score[k] && o < k)) {
+          stays[k] = 0
+          break
+        }
       }
     }
-    const stays = new Set(
-      members.filter(
-        m => m.confirmed || birth === undefined || m.face.takenAt === undefined || m.face.takenAt >= birth - DAY,
-      ),
-    )
-    expelDoubles(members, stays, this.#conflicts.of)
-    const kept = members.filter(m => stays.has(m))
-    const groups: Group[] = []
-    if (kept.length) groups.push({ ...(list.said === undefined ? {} : { said: list.said }), members: kept.map(strip) })
-    for (const m of members) if (!stays.has(m)) groups.push({ members: [{ ...strip(m), score: 0 }] })
-    return groups
   }
 }
 
 /** A face that was taken away from somebody must not pull its neighbours away from him; a poor one must not bridge two people. */
-function wayOf(face: Face, words: Words): number {
+function wayOf(face: Face, words: FaceWords): number {
   if (words.nobody) return NOBODY
   return words.label < 0 && (words.rejected || !(face.quality > POOR_QUALITY)) ? WAITING : CLUSTERED
 }
 
-function sameWords(a: Words, b: Words): boolean {
+function sameWords(a: FaceWords, b: FaceWords): boolean {
   return (
     a.label === b.label &&
     a.nobody === b.nobody &&
@@ -411,30 +477,3 @@ function again(cluster: Cluster): Cluster {
 
 const equal = (a: readonly unknown[], b: readonly unknown[]): boolean =>
   a.length === b.length && a.every((x, i) => x === b[i])
-
-const strip = ({ face, score, confirmed }: Member): Member => ({ face, score, confirmed })
-
-/** Of two faces of one person that one picture shows apart, the surer one stays; a parent's word keeps both. */
-function expelDoubles(
-  members: readonly (Member & { at: number; place: number })[],
-  stays: Set<Member>,
-  conflicts: Conflicts,
-): void {
-  let here: Map<number, (typeof members)[number]> | undefined
-  for (const m of members) {
-    const others = conflicts[m.at]!
-    if (m.confirmed || others.length === 0) continue
-    here ??= new Map(members.map(other => [other.at, other]))
-    for (const j of others) {
-      const other = here.get(j)
-      if (
-        other &&
-        stays.has(other) &&
-        (other.confirmed || other.score > m.score || (other.score === m.score && other.place < m.place))
-      ) {
-        stays.delete(m)
-        break
-      }
-    }
-  }
-}

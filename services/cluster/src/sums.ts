@@ -95,11 +95,11 @@ export function faceScore(table: FaceTable, i: number, sums: Sums, inside: boole
   const wc = sums.children - (young ? w : 0)
   let sum = 0
   if (young) {
-    if (wc > 0) sum += (against(sums.young!, table.own, i, w) - children.zero * wc) / children.unit
-    if (wa > 0) sum += (against(sums.own!, table.own, i, 0) - mixed.zero * wa) / mixed.unit
+    if (wc > 0) sum += (against(sums.young!, table.own, i) - (w > 0 ? table.ownSelf[i]! : 0) - children.zero * wc) / children.unit
+    if (wa > 0) sum += (against(sums.own!, table.own, i) - mixed.zero * wa) / mixed.unit
   } else {
-    if (wa > 0) sum += (against(sums.raw!, table.raw, i, w) - adults.zero * wa) / adults.unit
-    if (wc > 0) sum += (against(sums.young!, table.own, i, 0) - mixed.zero * wc) / mixed.unit
+    if (wa > 0) sum += (against(sums.raw!, table.raw, i) - (w > 0 ? table.rawSelf[i]! : 0) - adults.zero * wa) / adults.unit
+    if (wc > 0) sum += (against(sums.young!, table.own, i) - mixed.zero * wc) / mixed.unit
   }
   return wa + wc > 0 ? sum / (wa + wc) : 0
 }
@@ -118,16 +118,17 @@ function product(p: Float64Array, q: Float64Array): number {
   return s0 + s1 + (s2 + s3)
 }
 
-/** Inner product of a face with a sum, without the face's own share where its weight is given. */
-function against(sum: Float64Array, of: Float32Array, i: number, own: number): number {
+function against(sum: Float64Array, of: Float32Array, i: number): number {
   const from = i * DIMENSIONS
   let s0 = 0
   let s1 = 0
-  for (let k = 0; k < DIMENSIONS; k += 2) {
-    const v = of[from + k]!
-    const u = of[from + k + 1]!
-    s0 += (sum[k]! - share(own, v)) * v
-    s1 += (sum[k + 1]! - share(own, u)) * u
+  let s2 = 0
+  let s3 = 0
+  for (let k = 0; k < DIMENSIONS; k += 4) {
+    s0 += sum[k]! * of[from + k]!
+    s1 += sum[k + 1]! * of[from + k + 1]!
+    s2 += sum[k + 2]! * of[from + k + 2]!
+    s3 += sum[k + 3]! * of[from + k + 3]!
   }
-  return s0 + s1
+  return s0 + s1 + (s2 + s3)
 }

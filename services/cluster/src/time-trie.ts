@@ -1,6 +1,6 @@
 import { DIMENSIONS } from './age-groups.js'
 import type { Cluster, Family, Pairs } from './agglomerate.js'
-import { byFirst, joinFaces, joinHalves } from './agglomerate.js'
+import { byFirst, holds, joinFaces, joinHalves } from './agglomerate.js'
 import type { FaceTable } from './face-table.js'
 
 /**
@@ -11,6 +11,8 @@ export interface Part {
   readonly depth: number
   readonly count: number
   readonly clusters: readonly Cluster[]
+  /** See `Joined`. */
+  readonly free: boolean
   /** Of a leaf. */
   readonly slots?: readonly number[]
   /** Of what is halved; one half may be empty. */
@@ -52,35 +54,34 @@ function byId(id: string, depth: number): 0 | 1 {
   return ((hash ^ (hash >>> 15)) & 4) === 0 ? 0 : 1
 }
 
+/** What happens to the faces of a part, by slot. A face that changed is gone and added. */
+export interface Changes {
+  gone: readonly number[]
+  added: readonly number[]
+  /** Others of which something else is said than before. */
+  touched: readonly number[]
+}
+
 /**
- * The part with some faces more and some less; `undefined` where none is left. A face that only changed is among both.
- * @param singles the cluster of each face, new ones included; the data of faces that go are still in the table.
+ * The part after a change; `undefined` where no face is left. The family's words and singles are those of after it; the data of faces that
+ * go are still in the table.
  */
-export function changePart(
-  family: Family,
-  part: Part | undefined,
-  depth: number,
-  gone: readonly number[],
-  added: readonly number[],
-): Part | undefined {
-  if (gone.length === 0 && added.length === 0) return part
+export function changePart(family: Family, part: Part | undefined, depth: number, changes: Changes): Part | undefined {
+  const { gone, added, touched } = changes
+  if (gone.length + added.length + touched.length === 0) return part
   const count = (part?.count ?? 0) - gone.length + added.length
   if (count === 0) return undefined
   if (count <= family.options.leaf || part?.slots || !part) {
+    if (part?.slots && gone.length + added.length === 0) {
+      if (holds(family, part, touched)) return part
+      return leaf(family, depth, part.slots, part.clusters)
+    }
     const out = new Set(gone)
     const slots = [...(part ? slotsOf(part) : []).filter(slot => !out.has(slot)), ...added]
     if (count <= family.options.leaf) return leaf(family, depth, slots, part?.clusters ?? [])
-    return halved(family, depth, count, [undefined, undefined], [[], []], inHalves(family.table, slots, depth))
+    return halved(family, depth, count, { gone: [], added: slots, touched: [] })
   }
-  return halved(
-    family,
-    depth,
-    count,
-    part.halves!,
-    inHalves(family.table, gone, depth),
-    inHalves(family.table, added, depth),
-    part,
-  )
+  return halved(family, depth, count, changes, part)
 }
 
 function slotsOf(part: Part): readonly number[] {
@@ -97,24 +98,47 @@ function inHalves(table: FaceTable, slots: readonly number[], depth: number): Tw
 
 function leaf(family: Family, depth: number, slots: readonly number[], earlier: readonly Cluster[]): Part {
   const faces = slots.map(slot => family.singles[slot]!).sort(byFirst(family.table))
-  return { depth, count: slots.length, slots, clusters: joinFaces(family, faces, earlier) }
+  return { depth, count: slots.length, slots, ...joinFaces(family, faces, earlier) }
 }
 
-function halved(
-  family: Family,
-  depth: number,
-  count: number,
-  before: Two<Part | undefined>,
-  gone: Two<number[]>,
-  added: Two<number[]>,
-  earlier?: Part,
-): Part {
-  const low = changePart(family, before[0], depth + 1, gone[0], added[0])
-  const high = changePart(family, before[1], depth + 1, gone[1], added[1])
+function halved(family: Family, depth: number, count: number, changes: Changes, earlier?: Part): Part {
+  const gone = inHalves(family.table, changes.gone, depth)
+  const added = inHalves(family.table, changes.added, depth)
+  const touched = inHalves(family.table, changes.touched, depth)
+  const before = earlier?.halves ?? [undefined, undefined]
+  const half = (h: 0 | 1): Part | undefined =>
+    changePart(family, before[h], depth + 1, { gone: gone[h], added: added[h], touched: touched[h] })
+  const low = half(0)
+  const high = half(1)
   const halves = [low, high] as const
-  if (!low || !high) return { depth, count, halves, clusters: (low ?? high)!.clusters }
-  if (earlier && before[0]?.clusters === low.clusters && before[1]?.clusters === high.clusters)
+  if (!low || !high) {
+    const { clusters, free } = (low ?? high)!
+    return { depth, count, halves, clusters, free }
+  }
+  if (
+    earlier?.pairs &&
+    before[0]?.clusters === low.clusters &&
+    before[1]?.clusters === high.clusters &&
+    holds(family, earlier, changes.touched)
+  )
     return { ...earlier, count, halves }
-  const { clusters, pairs } = joinHalves(family, low.clusters, high.clusters, earlier?.clusters ?? [], earlier?.pairs)
-  return { depth, count, halves, clusters, pairs }
+  return {
+    depth,
+    count,
+    halves,
+    ...joinHalves(
+      family,
+      low.clusters,
+      high.clusters,
+      earlier?.clusters ?? [],
+      apart(family, low, depth),
+      earlier?.pairs,
+    ),
+  }
+}
+
+/** Whether no picture has faces in both halves: where halves are told apart by date, and faces of one picture have one. */
+function apart({ conflicts, table }: Family, half: Part, depth: number): boolean {
+  if (!conflicts.sameDate) return false
+  return depth === 0 || (depth <= TIME_BITS && table.faces[half.clusters[0]!.first]!.takenAt !== undefined)
 }
