@@ -35,7 +35,7 @@ export const DEFAULTS: AgglomerateOptions = {
 }
 
 /** Sums of smaller clusters are added up again where they are wanted. */
-const KEEPS_SUMS = 8
+const KEEPS_SUMS = 4
 
 /**
  * Faces that belong together, never changed: one that gains or loses a face is another cluster. So whatever was worked out from the faces
@@ -55,6 +55,8 @@ export class Cluster {
   private constructor(
     readonly parts: readonly Cluster[],
     of: Pick<Cluster, 'slots' | 'conflicted'>,
+    /** Whether some picture may show two of the faces apart; if not, none does. */
+    readonly doubled: boolean,
     sums?: Sums,
   ) {
     this.slots = of.slots
@@ -65,14 +67,14 @@ export class Cluster {
   /** One face. */
   static face(slot: number, conflicted: boolean): Cluster {
     const slots = [slot]
-    return new Cluster([], { slots, conflicted: conflicted ? slots : [] })
+    return new Cluster([], { slots, conflicted: conflicted ? slots : [] }, false)
   }
 
   /** Several clusters as one, the one with the canonically first face first. */
-  static of(parts: readonly Cluster[], sums?: Sums): Cluster {
+  static of(parts: readonly Cluster[], doubled: boolean, sums?: Sums): Cluster {
     const slots = parts.flatMap(part => part.slots)
     const conflicted = parts.flatMap(part => part.conflicted)
-    const cluster = new Cluster(parts, { slots, conflicted }, sums)
+    const cluster = new Cluster(parts, { slots, conflicted }, doubled || parts.some(part => part.doubled), sums)
     for (const part of parts) part.up = cluster
     return cluster
   }
@@ -129,18 +131,25 @@ export class Joining {
   readonly #next: Int32Array
   readonly #last: Int32Array
   readonly #run: number
+  /** 1 for roots that some picture shows twice because of what came together here. */
+  readonly doubled: Uint8Array
   /** Whether it would have come out the same, had nothing been said. */
   free = true
 
-  /** @param items in canonical order of their first faces. */
+  /**
+   * @param items in canonical order of their first faces.
+   * @param apart tells quickly of some pairs of items that no picture shows faces of both.
+   */
   constructor(
     readonly family: Family,
     readonly items: readonly Cluster[],
+    readonly apart?: (a: Cluster, b: Cluster) => boolean,
   ) {
     const n = items.length
     this.#run = ++family.runs
     this.#parent = new Int32Array(n)
     this.version = new Int32Array(n)
+    this.doubled = new Uint8Array(n)
     this.label = new Int32Array(n).fill(-1)
     this.#next = new Int32Array(n).fill(-1)
     this.#last = new Int32Array(n)
@@ -218,6 +227,7 @@ export class Joining {
   /** Pictures in which both clusters are seen as two people, as a share of the smaller cluster. */
   conflictShare(a: number, b: number): number {
     const { items, family } = this
+    if (this.version[a] === 0 && this.version[b] === 0 && this.apart?.(items[a]!, items[b]!)) return 0
     const [small, large] = this.sums(a).count <= this.sums(b).count ? [a, b] : [b, a]
     let found = 0
     for (let at = small; at >= 0; at = this.#next[at]!) {
@@ -238,14 +248,11 @@ export class Joining {
     return averageScore(this.sums(a), this.sums(b), this.family.table.calibrations)
   }
 
-  /**
-   * The score on which joining is decided, before the ledger: what does not reach the threshold is no more than that.
-   * @param apart no picture shows faces of both.
-   */
-  unsaid(a: number, b: number, apart = false): number {
+  /** The score on which joining is decided, before the ledger: what does not reach the threshold is no more than that. */
+  unsaid(a: number, b: number): number {
     const { options } = this.family
     const average = this.average(a, b) + slack(this.sums(a), this.sums(b), options)
-    if (apart || average < options.threshold) return average
+    if (average < options.threshold) return average
     return average - options.conflictPenalty * this.conflictShare(a, b)
   }
 
@@ -263,6 +270,7 @@ export class Joining {
   /** Joins two roots; the one with the canonically first face names the result. */
   join(a: number, b: number): void {
     const [keep, gone] = a < b ? [a, b] : [b, a]
+    if (this.doubled[gone] || this.conflictShare(keep, gone) > 0) this.doubled[keep] = 1
     this.#parent[gone] = keep
     this.version[keep]!++
     if (this.label[keep]! < 0) this.label[keep] = this.label[gone]!
@@ -293,7 +301,7 @@ export const floorsOf = ({ threshold, childSlack, childSlackOfMany }: Agglomerat
  * Single faces -> clusters: best pair first along their best matches until no pair reaches the threshold, then whole clusters with each other
  * (matches inside one burst can fill a face's list). A function of the faces, given in canonical order.
  */
-export function joinFaces(family: Family, faces: readonly Cluster[], earlier: readonly Cluster[]): Joined {
+export function joinFaces(family: Family, faces: readonly Cluster[], earlier?: Joined): Joined {
   const joining = new Joining(family, faces)
   const heap = new CandidateHeap()
   const [raw, young] = family.close.kernels
@@ -327,17 +335,18 @@ export function joinHalves(
   family: Family,
   low: readonly Cluster[],
   high: readonly Cluster[],
-  earlier: readonly Cluster[],
   apart: boolean,
-  seen?: Pairs,
+  earlier?: Joined & { readonly pairs?: Pairs },
 ): Joined & { pairs: Pairs } {
   const { table, close } = family
+  const seen = earlier?.pairs
   const items = [...low, ...high].sort(byFirst(table))
-  const joining = new Joining(family, items)
+  const ofLow = new Set(low)
+  const joining = new Joining(family, items, apart ? (a, b) => ofLow.has(a) !== ofLow.has(b) : undefined)
   const of = new Set(items)
   const pairs = seen ? seen.close.filter(pair => of.has(pair.low) && of.has(pair.high)) : []
   const look = (one: Cluster, other: Cluster): void => {
-    const score = joining.unsaid(Math.min(one.place, other.place), Math.max(one.place, other.place), apart)
+    const score = joining.unsaid(Math.min(one.place, other.place), Math.max(one.place, other.place))
     if (score >= family.options.threshold) pairs.push({ low: one, high: other, score })
   }
   const sums = (clusters: readonly Cluster[]): Sums[] => clusters.map(cluster => joining.sums(cluster.place))
@@ -370,8 +379,20 @@ function push(joining: Joining, heap: CandidateHeap, p: number, q: number, unsai
 }
 
 /** Joins whole clusters until none reaches the threshold with one that came together here; answers what there is then. */
-function finish(joining: Joining, heap: CandidateHeap, earlier: readonly Cluster[]): Joined {
+function finish(joining: Joining, heap: CandidateHeap, earlier?: Joined): Joined {
   const { family, version } = joining
+  const known = new Map<Cluster, Cluster>()
+  for (const cluster of earlier?.clusters ?? []) if (cluster.parts.length) known.set(cluster.parts[0]!, cluster)
+  const same = (root: number): Cluster | undefined => {
+    const cluster = known.get(joining.items[root]!)
+    return cluster && equal(cluster.parts, joining.members(root)) ? cluster : undefined
+  }
+  // What an earlier run left side by side it found not to be one, unless it was only the ledger that said so.
+  const stood = new Set(earlier?.free ? earlier.clusters : [])
+  const stands = (root: number): boolean => {
+    const cluster = version[root] === 0 ? joining.items[root]! : same(root)
+    return cluster !== undefined && stood.has(cluster)
+  }
   const seen = new Int32Array(joining.items.length)
   // Rounds end because each one joins something.
   for (;;) {
@@ -379,21 +400,32 @@ function finish(joining: Joining, heap: CandidateHeap, earlier: readonly Cluster
     const grown = several.filter(i => version[i] !== seen[i])
     if (grown.length === 0) break
     for (const i of grown) seen[i] = version[i]!
-    const isGrown = new Set(grown)
+    const fresh = stood.size ? several.filter(i => !stands(i)) : grown
+    const order = new Map(fresh.map((i, k) => [i, k]))
     family.close.find(
-      grown.map(i => joining.sums(i)),
+      fresh.map(i => joining.sums(i)),
       several.map(i => joining.sums(i)),
       floorsOf(family.options),
       (x, y) => {
-        const a = grown[x]!
+        const a = fresh[x]!
         const b = several[y]!
-        if (a === b || (b < a && isGrown.has(b))) return
+        const other = order.get(b)
+        if (a === b || (other !== undefined && other < x)) return
+        if (version[a] === 0 && version[b] === 0) return
         push(joining, heap, a, b, joining.unsaid(Math.min(a, b), Math.max(a, b)))
       },
     )
     if (heap.size === 0 || drain(joining, heap) === 0) break
   }
-  return { clusters: outcome(joining, earlier), free: joining.free }
+  const clusters = joining.roots().map(root => {
+    if (version[root] === 0) return joining.items[root]!
+    const cluster = same(root)
+    if (!cluster) return Cluster.of(joining.members(root), joining.doubled[root] === 1, joining.sums(root))
+    for (const part of cluster.parts) part.up = cluster
+    return cluster
+  })
+  const whole = earlier && equal(clusters, earlier.clusters) ? earlier.clusters : clusters
+  return { clusters: whole, free: joining.free }
 }
 
 /** Joins best pairs first; a pair whose clusters changed since it was scored is scored again. Returns how many were joined. */
@@ -424,21 +456,6 @@ function drain(joining: Joining, heap: CandidateHeap): number {
     if (score >= options.threshold) heap.push({ score, a, b, va, vb })
   }
   return joined
-}
-
-/** The clusters at the roots. Those that an earlier run of the same node made of the same parts stay the same objects, all of them as one array. */
-function outcome(joining: Joining, earlier: readonly Cluster[]): readonly Cluster[] {
-  const known = new Map<Cluster, Cluster>()
-  for (const cluster of earlier) if (cluster.parts.length) known.set(cluster.parts[0]!, cluster)
-  const found = joining.roots().map(root => {
-    const parts = joining.members(root)
-    if (parts.length === 1) return parts[0]!
-    const same = known.get(parts[0]!)
-    if (!same || !equal(same.parts, parts)) return Cluster.of(parts, joining.sums(root))
-    for (const part of parts) part.up = same
-    return same
-  })
-  return equal(found, earlier) ? earlier : found
 }
 
 const equal = (a: readonly unknown[], b: readonly unknown[]): boolean =>

@@ -1,5 +1,6 @@
 import type { Cluster, Family } from './agglomerate.js'
 import { Joining, byFirst } from './agglomerate.js'
+import type { Sums } from './sums.js'
 import { faceScore } from './sums.js'
 
 /**
@@ -29,6 +30,9 @@ export class FinalClusters {
   root(slot: number): number {
     return this.#joining.placeOf(slot)
   }
+
+  /** Sums of one of the clusters. Does not change with later runs. */
+  readonly sums = (cluster: Cluster): Sums => cluster.sums(this.family.table)
 
   /** Slots of the faces of a cluster. */
   members(root: number): readonly number[] {

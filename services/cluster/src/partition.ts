@@ -9,6 +9,7 @@ import { FaceTable } from './face-table.js'
 import { FinalClusters } from './final-clusters.js'
 import type { LedgerEntry, Said } from './ledger.js'
 import { readLedger } from './ledger.js'
+import { faceScore } from './sums.js'
 import type { Part } from './time-trie.js'
 import { changePart } from './time-trie.js'
 
@@ -30,12 +31,12 @@ export interface Member {
   confirmed: boolean
 }
 
-/** One person of the partition. */
+/** One person of the partition. The same object as in the run before where nothing of it changed. */
 export interface Group {
   /** The person's id where the ledger names it. */
   said?: string
-  /** In canonical order, at least one. */
-  members: Member[]
+  /** At least one, in an order that depends on their content only. Scores are worked out when they are first asked for. */
+  readonly members: readonly Member[]
 }
 
 export interface Partition {
@@ -123,6 +124,17 @@ interface Home {
   score: number
 }
 
+/** A group whose members are made when they are first asked for. */
+function lazily(named: { said?: string }, make: () => Member[]): Group {
+  let members: Member[] | undefined
+  return {
+    ...named,
+    get members() {
+      return (members ??= make())
+    },
+  }
+}
+
 const newHome = (single: Cluster): Home => ({ single, core: undefined, score: -Infinity })
 
 /** Groups that come of clusters which are one person, and what they depend on beside the faces. */
@@ -130,7 +142,7 @@ interface Known {
   said: string | undefined
   roots: readonly Cluster[]
   birth: number | undefined
-  groups: Group[]
+  groups: readonly { first: number; group: Group }[]
 }
 
 /** A family's faces with everything that a run worked out, so that the next one is about what changed only. What it answers never depends on that. */
@@ -342,7 +354,7 @@ export class Partitioner {
     for (const [core, singles] of joiners) {
       const parts = [core, ...singles].sort(byFirst(table))
       const same = this.#dressed.get(core)
-      dressed.set(core, same && equal(same.parts, parts) ? again(same) : Cluster.of(parts))
+      dressed.set(core, same && equal(same.parts, parts) ? again(same) : Cluster.of(parts, true))
     }
     this.#dressed = dressed
     return new FinalClusters(this.#family, [...cores.map(core => dressed.get(core) ?? core), ...lone])
@@ -367,7 +379,7 @@ export class Partitioner {
       }
     })
     const retold = new Set([...this.#retold].map(slot => clusters.root(slot)))
-    const groups: Group[] = []
+    const groups: { first: number; group: Group }[] = []
     const kept = new WeakMap<Cluster, Known>()
     for (const list of lists) {
       const child = list.said === undefined ? undefined : said.attributes.get(list.said)?.childId
@@ -386,12 +398,7 @@ export class Partitioner {
       groups.push(...entry.groups)
     }
     this.#groups = kept
-    const { table } = this
-    const first = (group: Group): number => table.index.get(group.members[0]!.face.id)!
-    return groups
-      .map(group => [first(group), group] as const)
-      .sort((a, b) => table.compare(a[0], b[0]))
-      .map(([, group]) => group)
+    return groups.sort((a, b) => this.table.compare(a.first, b.first)).map(({ group }) => group)
   }
 
   #groupsOf(
@@ -399,37 +406,48 @@ export class Partitioner {
     list: { said?: string; roots: readonly number[] },
     birth: number | undefined,
     said: Said,
-  ): Group[] {
+  ): Known['groups'] {
     const { table } = this
-    const slots: number[] = list.roots.flatMap(root => clusters.members(root))
-    const score = new Float64Array(slots.length)
-    let at = 0
-    for (const root of list.roots) {
-      const alone = clusters.count[root]! < 2
-      for (const slot of clusters.members(root)) score[at++] = alone ? 0 : clusters.averageToOthers(slot, root)
+    const roots = list.roots.map(root => clusters.clusters[root]!)
+    const slots = list.roots.flatMap(root => clusters.members(root))
+    const { sums } = clusters
+    const scores = (): Float64Array => {
+      const score = new Float64Array(slots.length)
+      let at = 0
+      for (const cluster of roots)
+        for (const slot of cluster.slots)
+          score[at++] = cluster.count < 2 ? 0 : faceScore(table, slot, sums(cluster), true)
+      return score
     }
-    const confirmed = new Uint8Array(slots.length)
-    if (list.said !== undefined)
-      slots.forEach((slot, k) => (confirmed[k] = said.confirmed.get(table.faces[slot]!.id) === list.said ? 1 : 0))
-    const stays = new Uint8Array(slots.length).fill(1)
-    if (birth !== undefined)
-      slots.forEach((slot, k) => {
-        const { takenAt } = table.faces[slot]!
-        if (takenAt !== undefined && takenAt < birth - DAY && !confirmed[k]) stays[k] = 0
-      })
-    this.#expelDoubles(slots, score, confirmed, stays)
-    const member = (k: number, own: number): Member => ({
-      face: table.faces[slots[k]!]!,
-      score: own,
-      confirmed: confirmed[k] === 1,
+    const isConfirmed = (face: Face): boolean => list.said !== undefined && said.confirmed.get(face.id) === list.said
+    const member = (slot: number, score: number): Member => {
+      const face = table.faces[slot]!
+      return { face, score, confirmed: isConfirmed(face) }
+    }
+    const named = list.said === undefined ? {} : { said: list.said }
+    if (birth === undefined && roots.length === 1 && !roots[0]!.doubled) {
+      const make = (): Member[] => {
+        const score = scores()
+        return slots.map((slot, k) => member(slot, score[k]!))
+      }
+      return [{ first: slots[0]!, group: lazily(named, make) }]
+    }
+    const score = scores()
+    const confirmed = Uint8Array.from(slots, slot => (isConfirmed(table.faces[slot]!) ? 1 : 0))
+    const stays = Uint8Array.from(slots, (slot, k) => {
+      const { takenAt } = table.faces[slot]!
+      return birth === undefined || takenAt === undefined || takenAt >= birth - DAY || confirmed[k] ? 1 : 0
     })
-    const kept: Member[] = []
-    const groups: Group[] = []
-    for (let k = 0; k < slots.length; k++) {
-      if (stays[k]) kept.push(member(k, score[k]!))
-      else groups.push({ members: [member(k, 0)] })
-    }
-    if (kept.length) groups.unshift({ ...(list.said === undefined ? {} : { said: list.said }), members: kept })
+    this.#expelDoubles(slots, score, confirmed, stays)
+    const kept = [...slots.keys()].filter(k => stays[k])
+    const groups: { first: number; group: Group }[] = []
+    if (kept.length)
+      groups.push({
+        first: slots[kept[0]!]!,
+        group: { ...named, members: kept.map(k => member(slots[k]!, score[k]!)) },
+      })
+    for (const [k, slot] of slots.entries())
+      if (!stays[k]) groups.push({ first: slot, group: { members: [member(slot, 0)] } })
     return groups
   }
 

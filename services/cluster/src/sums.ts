@@ -95,10 +95,12 @@ export function faceScore(table: FaceTable, i: number, sums: Sums, inside: boole
   const wc = sums.children - (young ? w : 0)
   let sum = 0
   if (young) {
-    if (wc > 0) sum += (against(sums.young!, table.own, i) - (w > 0 ? table.ownSelf[i]! : 0) - children.zero * wc) / children.unit
+    if (wc > 0)
+      sum += (against(sums.young!, table.own, i) - (w > 0 ? table.ownSelf[i]! : 0) - children.zero * wc) / children.unit
     if (wa > 0) sum += (against(sums.own!, table.own, i) - mixed.zero * wa) / mixed.unit
   } else {
-    if (wa > 0) sum += (against(sums.raw!, table.raw, i) - (w > 0 ? table.rawSelf[i]! : 0) - adults.zero * wa) / adults.unit
+    if (wa > 0)
+      sum += (against(sums.raw!, table.raw, i) - (w > 0 ? table.rawSelf[i]! : 0) - adults.zero * wa) / adults.unit
     if (wc > 0) sum += (against(sums.young!, table.own, i) - mixed.zero * wc) / mixed.unit
   }
   return wa + wc > 0 ? sum / (wa + wc) : 0

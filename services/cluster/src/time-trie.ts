@@ -74,11 +74,11 @@ export function changePart(family: Family, part: Part | undefined, depth: number
   if (count <= family.options.leaf || part?.slots || !part) {
     if (part?.slots && gone.length + added.length === 0) {
       if (holds(family, part, touched)) return part
-      return leaf(family, depth, part.slots, part.clusters)
+      return leaf(family, depth, part.slots, part)
     }
     const out = new Set(gone)
     const slots = [...(part ? slotsOf(part) : []).filter(slot => !out.has(slot)), ...added]
-    if (count <= family.options.leaf) return leaf(family, depth, slots, part?.clusters ?? [])
+    if (count <= family.options.leaf) return leaf(family, depth, slots, part)
     return halved(family, depth, count, { gone: [], added: slots, touched: [] })
   }
   return halved(family, depth, count, changes, part)
@@ -96,7 +96,7 @@ function inHalves(table: FaceTable, slots: readonly number[], depth: number): Tw
   return halves
 }
 
-function leaf(family: Family, depth: number, slots: readonly number[], earlier: readonly Cluster[]): Part {
+function leaf(family: Family, depth: number, slots: readonly number[], earlier?: Part): Part {
   const faces = slots.map(slot => family.singles[slot]!).sort(byFirst(family.table))
   return { depth, count: slots.length, slots, ...joinFaces(family, faces, earlier) }
 }
@@ -126,14 +126,7 @@ function halved(family: Family, depth: number, count: number, changes: Changes, 
     depth,
     count,
     halves,
-    ...joinHalves(
-      family,
-      low.clusters,
-      high.clusters,
-      earlier?.clusters ?? [],
-      apart(family, low, depth),
-      earlier?.pairs,
-    ),
+    ...joinHalves(family, low.clusters, high.clusters, apart(family, low, depth), earlier),
   }
 }
 
