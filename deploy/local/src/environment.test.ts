@@ -1,6 +1,6 @@
 import { generateIdentityKeys } from '@keepsake/rpc'
 import { expect, test } from 'vitest'
-import { environmentOf, type Wiring } from './environment.js'
+import { environmentOf, inherited, type Wiring } from './environment.js'
 import { serviceNames } from './services.js'
 
 test('family, and nobody else, is told where the keys of backups are: in the home, apart from the objects', () => {
@@ -21,4 +21,14 @@ test('family, and nobody else, is told where the keys of backups are: in the hom
   )
   expect(told['family']).toBe('file:///srv/album/keys')
   expect(Object.values(told).filter(Boolean).length).toBe(1)
+})
+
+test('who asks for a GPU at the start gets it in the services, and no secret of the shell is handed on', () => {
+  const shell = {
+    KEEPSAKE_INFERENCE_PROVIDER: 'cuda',
+    CUDA_VISIBLE_DEVICES: '1',
+    KEEPSAKE_PASSWORD: 'secret',
+    USER: 'me',
+  }
+  expect(inherited(shell)).toEqual({ KEEPSAKE_INFERENCE_PROVIDER: 'cuda', CUDA_VISIBLE_DEVICES: '1' })
 })

@@ -25,9 +25,13 @@ export interface Wiring {
   key: (name: string) => string
 }
 
-/** What is handed on from the environment of `npm start`: where telemetry goes, and how the C library keeps memory. */
+/**
+ * What is handed on from the environment of `npm start`: where telemetry goes, how the C library keeps memory, and where models are computed with what the drivers of a
+ * GPU read.
+ */
 export function inherited(env: Readonly<Record<string, string | undefined>>): Record<string, string> {
-  const names = Object.keys(env).filter(name => /^(OTEL_|MALLOC_)/.test(name))
+  const handedOn = /^(OTEL_|MALLOC_|CUDA_|NVIDIA_|VK_)|^(LD_LIBRARY_PATH|KEEPSAKE_INFERENCE_PROVIDER)$/
+  const names = Object.keys(env).filter(name => handedOn.test(name))
   return Object.fromEntries(names.map(name => [name, env[name] ?? '']))
 }
 
