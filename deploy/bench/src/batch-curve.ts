@@ -13,10 +13,10 @@ export interface CurvePoint {
   peakMiB: number
 }
 
-/** Each round computes at least so many pictures of each size of batch. */
-const rowsInRound = 32
+/** Each round computes each size of batch for at least so many milliseconds, by the catalogue's costs: shorter, and collections of garbage would decide. */
+const leastMs = 100
 /** A large model gets fewer rounds. */
-const roundsOf = (cost: number) => (cost > 20 ? 3 : 9)
+const roundsOf = (cost: number) => (cost > 20 ? 3 : 7)
 
 /*
  * A program of its own, so that memory is that of one model: started by the bench `batches` with the folder of models and a model's name, it tells its parent the curve.
@@ -28,7 +28,7 @@ async function curve(folder: string, name: ModelName): Promise<CurvePoint[]> {
   const { size, outputs, cost } = MODELS[name]
   const shape = { file: modelFile(folder, name), size, outputs, cost, maxRows: Math.max(...BATCH_SIZES) }
   const inference = openModelFiles({ [name]: shape }, { workers: 1, idleReleaseMs: 600_000, maxQueuedCost: Infinity })
-  const data = noise(rowsInRound * size * size * 3)
+  const data = noise(shape.maxRows * size * size * 3)
   const run = (rows: number) =>
     inference.run(name, { rows, data: data.subarray(0, rows * size * size * 3) }, { deadline: Date.now() + 600_000 })
   const atRest = resetPeak()
@@ -36,13 +36,12 @@ async function curve(folder: string, name: ModelName): Promise<CurvePoint[]> {
   // Upwards, for what a larger batch took the runtime keeps.
   for (const rows of BATCH_SIZES) {
     await run(rows)
-    await run(rows)
     points.push({ rows, perSecond: [], peakMiB: peakMiB() - atRest })
   }
   for (let round = 0; round < roundsOf(cost); round++)
     for (const point of points) {
       const before = process.cpuUsage()
-      const batches = Math.ceil(rowsInRound / point.rows)
+      const batches = Math.ceil(leastMs / (cost * point.rows))
       for (let batch = 0; batch < batches; batch++) await run(point.rows)
       const { user, system } = process.cpuUsage(before)
       point.perSecond.push((batches * point.rows * 1e6) / (user + system))
