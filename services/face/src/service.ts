@@ -1,24 +1,15 @@
 import { loadConfig, type Env } from '@keepsake/config'
 import { databaseReadiness, openDb } from '@keepsake/db'
 import { eventConsumer, openEventLog } from '@keepsake/events'
-import {
-  batchesToWarm,
-  MODEL_NAMES,
-  MODELS,
-  openInferenceOn,
-  verifyModels,
-  warmUp,
-  type Inference,
-  type ModelName,
-  type Provider,
-} from '@keepsake/inference'
+import { batchesToWarm, MODEL_NAMES, MODELS, openInferenceOn, verifyModels, type ModelName } from '@keepsake/inference'
 import { openMedia, openObjectStore, storeReached } from '@keepsake/media'
 import { FaceServiceService } from '@keepsake/proto/face/v1'
-import { runService, ServiceIdentity, workedOnce, type RunningService } from '@keepsake/rpc'
+import { runService, ServiceIdentity, type RunningService } from '@keepsake/rpc'
 import { faceConfig } from './config.js'
 import { GROUP } from './detect-item.js'
 import { DETECTORS, type DetectorName } from './detector.js'
 import { FaceModule } from './face.module.js'
+import { modelsReady } from './models-ready.js'
 import { RemotePeers } from './peers.js'
 import { facesResync } from './resync.js'
 import { TURNING_MODELS } from './sideways.js'
@@ -62,7 +53,7 @@ export async function startFace(env: Env): Promise<RunningService> {
       readiness: {
         ...databaseReadiness(db, 'face', new URL('../migrations/', import.meta.url)),
         objects: storeReached(store),
-        models: modelsReady(models, config.KEEPSAKE_FACE_DETECTOR, provider),
+        models: modelsReady(models, modelsWith(config.KEEPSAKE_FACE_DETECTOR), batchesToWarm(provider)),
       },
       onClose: close,
     })
@@ -71,16 +62,6 @@ export async function startFace(env: Env): Promise<RunningService> {
   } catch (error) {
     await close()
     throw error
-  }
-}
-
-/** Each model has run once, in every size of batch that it will have, and no worker crashes again and again. */
-function modelsReady(models: Inference<ModelName>, chosen: DetectorName, provider: Provider): () => Promise<void> {
-  const warm = workedOnce(() => warmUp(models, modelsWith(chosen), batchesToWarm(provider)))
-  return async () => {
-    await warm()
-    const problem = models.problem()
-    if (problem !== undefined) throw new Error(problem)
   }
 }
 
