@@ -7,6 +7,7 @@ import { logToStandardError } from '@keepsake/telemetry'
 import { backupLines, deadLettersLine, erasuresLine, replayedLine, restoreLines, verifyLine } from './answers.js'
 import { backup, type Surroundings } from './backup.js'
 import { migrateDatabase, reportTopics } from './job.js'
+import { models, type ModelsRequest } from './models.js'
 import { makePlace, openBooks, openPlace, type Books, type Where } from './place.js'
 import { restore, verify } from './restore.js'
 import { openTalk } from './talk.js'
@@ -22,10 +23,15 @@ const usage = `npm run admin -- COMMAND             what an operator does to an 
   dead-letters [--group G]          events that were given up, with their cause
   replay --topic T [--where ...]    drives dead letters through again; --where family=ID,key=ID,event=ID,reason=R,since=TIME,until=TIME
   erasures [--open]                 receipts of what was erased, and who has not reported
+  models status                     which version of the face pipeline families hold, and how far the next one is
+  models upgrade --to N             prepares version N in the background; each family switches when all of its items are done
+  models switch                     families switch although items failed in the new version only
+  models rollback                   goes back to the version before, for 14 days after a switch
 
   --home DIR       the album of one machine (default .keepsake, where neither DATABASE_URL is set)
   --keys DIR       the folder of keys (default HOME/keys or KEEPSAKE_KEYS); never inside the backup
   --snapshot ID    which backup in DIR, default the newest
+  --family ID      with models: this family only
   --group G        album, cluster, face, family, ingest, rating or render; default all
 
 An album on the stack of this machine is named by its --home while it runs (.keepsake-stack/albums/NAME), any other by the environment: DATABASE_URL (as keepsake_owner),
@@ -124,6 +130,8 @@ async function command(args: readonly string[], around: Surroundings & Terminal)
       return within(openBooks(where), books => replay(books, around, values))
     case 'erasures':
       return within(openBooks(where), books => erasures(books, around, values.open === true))
+    case 'models':
+      return within(openBooks(where), books => versions(books, around, { action: dir || 'status', ...values }))
     default:
       throw new Trouble(`There is no command ${name}.\n\n${usage}`)
   }
@@ -142,6 +150,8 @@ function options(args: readonly string[]) {
         topic: { type: 'string' },
         where: { type: 'string', multiple: true },
         open: { type: 'boolean' },
+        family: { type: 'string' },
+        to: { type: 'string' },
         help: { type: 'boolean', short: 'h' },
       },
     })
@@ -245,6 +255,16 @@ export function filterOf(topic: string | undefined, where: readonly string[]): E
     ...(topic === undefined ? {} : { topic }),
     ...(keys.length > 0 ? { keys } : {}),
     ...(eventIds.length > 0 ? { eventIds } : {}),
+  }
+}
+
+async function versions({ ownerUrl }: Books, { say }: Surroundings, request: ModelsRequest): Promise<number> {
+  const db = new Db(ownerUrl, { name: 'keepsake-admin', max: 1 })
+  try {
+    for (const line of await models(db, request)) say(line)
+    return 0
+  } finally {
+    await db.close()
   }
 }
 

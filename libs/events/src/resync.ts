@@ -19,6 +19,11 @@ export async function requestResync(db: Db, topic: AnyTopic, familyId?: string):
   )
 }
 
+/** Asks for a resync of the family of a transaction, if that commits. */
+export async function requestResyncOf(tx: FamilyTx, topic: AnyTopic): Promise<void> {
+  await tx.changed(sql`insert into events.resync_requests (topic, family_id) values (${topic.name}, ${tx.familyId})`)
+}
+
 const pollMs = 5_000
 
 /** @internal Looks for requests that this owner can answer, and answers them. */

@@ -32,6 +32,8 @@ interface World {
   media: Map<string, { version: number; takenAt: Date; audience: string; faces: Face[]; trashed: boolean }>
   catalogue: number
   unknownFacesDays: number
+  /** Version of the face pipeline that holds. */
+  pipeline: number
   /** Face answers no sooner than this. */
   answersAfter?: Promise<void>
   asked: number
@@ -52,7 +54,9 @@ beforeAll(async () => {
       const world = worldOf(familyIdOf(call))
       const items = r.mediaIds.flatMap(mediaId => {
         const item = world.consent ? world.media.get(mediaId) : undefined
-        return item ? [{ mediaId, version: item.version, state: 'done', faces: item.faces }] : []
+        return item
+          ? [{ mediaId, version: item.version, state: 'done', pipeline: world.pipeline, faces: item.faces }]
+          : []
       })
       world.asked++
       await world.answersAfter
@@ -127,6 +131,7 @@ function newWorld(): World {
     media: new Map(),
     catalogue: 1,
     unknownFacesDays: 90,
+    pipeline: 1,
     asked: 0,
   }
   worlds.set(world.id, world)
@@ -627,6 +632,52 @@ test('a person’s export says on which items, since when, what was said, and co
     expect(answer).not.toContain(embedding.toString('base64').slice(0, 40))
     expect(answer).not.toContain(embedding.toString('hex').slice(0, 40))
   }
+})
+
+describe('vectors of another version', () => {
+  test('take the place of the old ones at once: while they arrive people stay, and a correction is kept and answered when all are there', async () => {
+    const { world, hanas, yuis, hana: hanaId, yui: yuiId } = await twoPeople()
+    const parent = await as(world, 'parent')
+    await cluster.updatePerson({ personId: hanaId, name: 'Hana' }, parent)
+    const before = await assignments(world, [...hanas, ...yuis])
+    // In the new version Yui's vectors are where Hana's were, and the other way round: mixed, they would be sorted wrongly.
+    const swap = (mediaId: string, own: Float64Array) => {
+      const item = world.media.get(mediaId)!
+      const [fresh] = facesOn(world, [picture(world, [own])])
+      world.media.set(mediaId, { ...item, faces: item.faces.map(face => ({ ...face, embedding: fresh!.embedding })) })
+    }
+    for (const id of hanas) swap(id, yui!)
+    for (const id of yuis) swap(id, hana!)
+    world.pipeline = 2
+    const all = [...hanas, ...yuis]
+    for (const id of all.slice(0, 5)) await seen(world, id)
+    await until(async () => (await cluster.getProgress({}, asService(world))).pending === 5)
+    const correction = cluster.updatePerson({ personId: yuiId, name: 'Yui' }, { ...parent, deadlineMs: 60_000 })
+    let answered = false
+    void correction.then(() => (answered = true))
+    const all10 = { cursor: '', limit: 10, overruled: false }
+    await until(async () => (await cluster.listCorrections(all10, parent)).corrections.length === 2)
+    expect(await assignments(world, all)).toEqual(before)
+    expect(answered).toBe(false)
+    for (const id of all.slice(5)) await seen(world, id)
+    expect((await correction).person?.name).toBe('Yui')
+    for (const id of hanas) expect(await personOn(world, id)).toBe(hanaId)
+    for (const id of yuis) expect(await personOn(world, id)).toBe(yuiId)
+    const { people } = await cluster.listPeople({ includeHidden: false, cursor: '', limit: 10 }, parent)
+    expect(people.map(p => [p.name, p.faceCount])).toEqual([
+      ['Hana', 4],
+      ['Yui', 3],
+    ])
+  })
+
+  test('do not hold a family up when the last old ones are erased', async () => {
+    const { world, hanas, yuis } = await twoPeople()
+    world.pipeline = 2
+    for (const id of hanas) await seen(world, id)
+    await until(async () => (await cluster.getProgress({}, asService(world))).pending === 4)
+    await tell(world, MediaRemoved, { mediaIds: yuis, version: 2, how: 'erased' })
+    await settled(world, 4)
+  })
 })
 
 test('faces that were on their way while consent was withdrawn do not stay', async () => {

@@ -15,6 +15,8 @@ const UNTRUSTED = new Set(['file-date', ''])
 /** Takes over the faces of an item, unless it is gone or a later observation is here already. */
 export async function takeFaces(tx: FamilyTx, item: ItemFaces, facts: DescribedMedia | undefined): Promise<void> {
   const { mediaId, version } = item
+  // A face service of the release before knows one version only.
+  const pipeline = item.pipeline || 1
   if (await isGone(tx, GROUP, KIND, mediaId)) return
   const known = await tx.maybe<{ version: number }>(
     sql`select version from cluster.items where media_id = ${mediaId} for update`,
@@ -36,15 +38,28 @@ export async function takeFaces(tx: FamilyTx, item: ItemFaces, facts: DescribedM
     const box = face.box ?? { x: 0, y: 0, w: 0, h: 0 }
     const ranges = face.ranges.length ? sql.json(face.ranges.map(r => ({ start: r.start, end: r.end }))) : null
     await tx.changed(sql`
-      insert into cluster.faces (family_id, face_id, media_id, version, embedding, age, age_spread, quality, box, ranges)
-      values (${tx.familyId}, ${face.id}, ${mediaId}, ${version}, ${face.embedding}, ${face.age}, ${face.ageSpread}, ${face.quality},
+      insert into cluster.faces (family_id, face_id, media_id, version, pipeline, embedding, age, age_spread, quality, box, ranges)
+      values (${tx.familyId}, ${face.id}, ${mediaId}, ${version}, ${pipeline}, ${face.embedding}, ${face.age}, ${face.ageSpread}, ${face.quality},
         ${sql.json({ x: box.x, y: box.y, w: box.w, h: box.h })}, ${ranges}::jsonb)
-      on conflict (family_id, face_id) do update set media_id = excluded.media_id, version = excluded.version, embedding = excluded.embedding,
+      on conflict (family_id, face_id) do update set media_id = excluded.media_id, version = excluded.version,
+        pipeline = excluded.pipeline, embedding = excluded.embedding,
         age = excluded.age, age_spread = excluded.age_spread, quality = excluded.quality, box = excluded.box, ranges = excluded.ranges`)
   }
+  if (generation > 0) await noteArrival(tx)
   if (gone.some(face => face.personId !== null)) await tellItems(tx, [mediaId])
   if (facts) await takeFacts(tx, facts)
 }
+
+/**
+ * Notes whether the family's faces are of two versions now: it is not sorted until the last one is there. Call it after `touch`, whose lock lets only
+ * one arrival at a time see what is left.
+ */
+export const noteArrival = (tx: FamilyTx): Promise<number> =>
+  tx.changed(sql`
+    with now as (
+      select (select min(pipeline) from cluster.faces where family_id = ${tx.familyId})
+        is distinct from (select max(pipeline) from cluster.faces where family_id = ${tx.familyId}) as mixed)
+    update cluster.families set arriving = now.mixed from now where family_id = ${tx.familyId} and arriving <> now.mixed`)
 
 /** Takes over what the catalogue says of an item that is known here; older facts change nothing. */
 export async function takeFacts(tx: FamilyTx, { media }: DescribedMedia): Promise<void> {
@@ -108,6 +123,7 @@ export async function eraseItems(tx: FamilyTx, ids: readonly string[]): Promise<
   const items = await tx.changed(sql`delete from cluster.items where media_id = any(${ids}::uuid[])`)
   if (faces.length === 0) return items
   await touch(tx)
+  await noteArrival(tx)
   return items + faces.length + (await forgetFaces(tx, new Set(faces.map(f => f.faceId))))
 }
 
@@ -124,7 +140,10 @@ export async function eraseFaces(tx: FamilyTx, { erasureId, ids, mediaIds }: Fac
   await bury(tx, GROUP, 'face', ids)
   const faces = await tx.changed(sql`delete from cluster.faces where face_id = any(${ids}::uuid[])`)
   const said = await forgetFaces(tx, new Set(ids))
-  if (faces > 0) await touch(tx)
+  if (faces > 0) {
+    await touch(tx)
+    await noteArrival(tx)
+  }
   await tellItems(tx, mediaIds, erasureId)
   return faces + said
 }
@@ -149,6 +168,7 @@ export async function dropFaces(tx: FamilyTx, mediaId: string): Promise<void> {
   await tx.changed(sql`update cluster.items set version = -1 where media_id = ${mediaId}`)
   if (had === 0) return
   await touch(tx)
+  await noteArrival(tx)
   await tellItems(tx, [mediaId])
 }
 
@@ -202,7 +222,8 @@ export async function eraseFamily(tx: FamilyTx, why = 'removed', erasureId?: str
     why === 'consent' ? sql`delete from cluster.items where not trashed` : sql`delete from cluster.items`,
   )
   const family = await tx.maybe<{ version: number }>(sql`
-    update cluster.families set version = version + 1, generation = generation + 1, done_generation = generation + 1, waiting_since = null
+    update cluster.families set version = version + 1, generation = generation + 1, done_generation = generation + 1, waiting_since = null,
+      arriving = false
     returning version`)
   // A run under way has read what is gone: its generation is passed, so it stores nothing.
   if (family || erasureId !== undefined)

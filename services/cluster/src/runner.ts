@@ -58,6 +58,7 @@ export class Runner {
   async answer(familyId: string, generation: number, signal?: AbortSignal): Promise<void> {
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
       signal?.throwIfAborted()
+      await this.#arrived(familyId, signal)
       await this.#once(familyId, 'correction')
       const done = await this.db.family(familyId, tx =>
         tx.maybe<{ doneGeneration: number }>(sql`select done_generation from cluster.families`),
@@ -65,6 +66,19 @@ export class Runner {
       if (!done || done.doneGeneration >= generation) return
     }
     throw new Error(`family ${familyId} changes faster than its people can be sorted`)
+  }
+
+  /** Waits until the family's faces are all of one version again: people sorted before would be people of half of the faces. */
+  async #arrived(familyId: string, signal: AbortSignal | undefined): Promise<void> {
+    const over = signal ? AbortSignal.any([signal, this.#stop.signal]) : this.#stop.signal
+    for (;;) {
+      over.throwIfAborted()
+      const family = await this.db.family(familyId, tx =>
+        tx.maybe<{ arriving: boolean }>(sql`select arriving from cluster.families`),
+      )
+      if (!family?.arriving) return
+      await sleep(POLL_MS, undefined, { signal: over })
+    }
   }
 
   /** One run; a run under way is waited for first, because it may have read before the latest change. */
@@ -131,7 +145,7 @@ export class Runner {
         }
         // An advisory lock of this connection is the lease: it goes with the process.
         const due = await connection.many<{ familyId: string }>(sql`
-          select family_id from cluster.families where waiting_since is not null
+          select family_id from cluster.families where waiting_since is not null and not arriving
             and (changed_at < clock_timestamp() - make_interval(secs => ${this.waiting.quiet / 1000})
               or waiting_since < clock_timestamp() - make_interval(secs => ${this.waiting.longest / 1000}))
           order by waiting_since limit 100`)

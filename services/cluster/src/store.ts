@@ -14,15 +14,19 @@ export interface Stored {
   ledger: LedgerEntry[]
 }
 
+/** More versions of the face pipeline than there will be: an embedding changes with its item's version or with the pipeline's. */
+const PIPELINES = 1000
+
 /** Reads a family for a run. The generation is read first: what is read later may only be newer. */
 export async function load(tx: FamilyTx): Promise<Stored> {
   const family = await tx.maybe<{ generation: number; doneGeneration: number }>(
-    sql`select generation, done_generation from cluster.families`,
+    sql`select generation, done_generation from cluster.families where not arriving`,
   )
   const rows = await tx.many<{
     faceId: string
     mediaId: string
     version: number
+    pipeline: number
     age: number
     ageSpread: number
     quality: number
@@ -33,14 +37,15 @@ export async function load(tx: FamilyTx): Promise<Stored> {
     confidence: number
     confirmed: boolean
   }>(sql`
-    select f.face_id, f.media_id, f.version, f.age, f.age_spread, f.quality, f.box, f.ranges, i.taken_at, f.person_id, f.confidence, f.confirmed
+    select f.face_id, f.media_id, f.version, f.pipeline, f.age, f.age_spread, f.quality, f.box, f.ranges, i.taken_at, f.person_id, f.confidence, f.confirmed
     from cluster.faces f join cluster.items i using (family_id, media_id) where not i.trashed`)
   return {
     generation: family?.generation ?? 0,
     doneGeneration: family?.doneGeneration ?? 0,
-    faces: rows.map(({ faceId, ranges, takenAt, ...row }) => ({
+    faces: rows.map(({ faceId, ranges, takenAt, version, pipeline, ...row }) => ({
       ...row,
       id: faceId,
+      version: version * PIPELINES + pipeline,
       ...(ranges ? { ranges } : {}),
       ...(takenAt ? { takenAt: takenAt.getTime() } : {}),
     })),
@@ -96,7 +101,7 @@ const NAMED_ITEMS = 500
  */
 export async function save(tx: FamilyTx, stored: Stored, outcome: Outcome): Promise<boolean> {
   const family = await tx.maybe<{ doneGeneration: number; version: number }>(
-    sql`select done_generation, version from cluster.families for update`,
+    sql`select done_generation, version from cluster.families where not arriving for update`,
   )
   if (!family || family.doneGeneration >= stored.generation) return false
   const version = family.version + 1

@@ -6,11 +6,12 @@ import { KeepsakeError } from '@keepsake/rpc'
 import { noteConsent, type ConsentWord } from './consent.js'
 import { removedOf, wasErased, withoutRemoved, type RemovedFace } from './erase-faces.js'
 import { cropsOf, hasCrops, markCrops, markStaleCrops } from './erase.js'
-import { GAVE_UP } from './errors.js'
-import { assignIds } from './face-ids.js'
+import { errors, GAVE_UP } from './errors.js'
+import { assignIds, assignIdsByPlace } from './face-ids.js'
 import { detectSeconds, facesFound } from './metrics.js'
-import { observe, type ObservedFace, type ObserveTools } from './observe.js'
-import { PIPELINE, readFaces, readItem, replaceFaces, type StoredFace } from './store.js'
+import type { ObservedFace, ObserveTools } from './observe.js'
+import type { Pipelines } from './pipelines.js'
+import { idsOfItem, readFaces, readItem, replaceFaces, type StoredFace } from './store.js'
 
 /** What the service asks of others while it works on an item. */
 export interface Peers {
@@ -24,6 +25,7 @@ export interface DetectTools extends ObserveTools {
   store: ObjectStore
   db: Db
   peers: Peers
+  pipelines: Pipelines
 }
 
 /** A change to be committed together with the note that the event was taken in. */
@@ -35,7 +37,7 @@ export type Effect = (tx: FamilyTx) => Promise<void>
  */
 const LAST_ATTEMPT = 4
 /** Models get this long for one item, ms. */
-const WORK_MS = 540_000
+export const WORK_MS = 540_000
 /** The group's name in the event log; removed items are buried under it. */
 export const GROUP = 'face'
 
@@ -52,8 +54,9 @@ export async function detectItem(
   const { familyId, signal } = context
   const { mediaId } = event
   const consent = await peers.consent(familyId, signal)
-  const { known, gone } = await db.family(familyId, async tx => ({
+  const { known, holds, gone } = await db.family(familyId, async tx => ({
     known: await readItem(tx, mediaId),
+    holds: await holdingVersion(tx),
     gone: await isGone(tx, GROUP, 'media', mediaId),
   }))
   if (!consent?.given || gone) {
@@ -61,10 +64,11 @@ export async function detectItem(
     if (!(await hasCrops(tools.store, familyId, mediaId))) return undefined
     return async tx => void (await markCrops(tx, [mediaId]))
   }
-  if (known && known.pipeline >= PIPELINE && known.version >= event.version) return undefined
+  if (known && known.version >= event.version) return undefined
+  const pipeline = holds ?? tools.pipelines.newest.version
   const media = await peers.media(familyId, mediaId, signal)
   if (media?.state !== 'ready') return undefined
-  const version = Math.max(event.version, media.version)
+  const item = { mediaId, version: Math.max(event.version, media.version) }
   let faces: StoredFace[]
   const began = performance.now()
   const ended = (outcome: 'ready' | 'failed') => {
@@ -72,41 +76,61 @@ export async function detectItem(
     detectSeconds.record((performance.now() - began) / 1000, { kind, outcome })
   }
   try {
-    const seen = await observe(familyId, media, tools, { lane: 'backfill', deadline: Date.now() + WORK_MS, signal })
-    const removed = await db.family(familyId, tx => removedOf(tx, mediaId))
+    const seen = await tools.pipelines
+      .of(pipeline)
+      .observe(familyId, media, tools, { lane: 'backfill', deadline: Date.now() + WORK_MS, signal })
+    const { earlier, removed } = await db.family(familyId, async tx => ({
+      earlier: await readFaces(tx, [mediaId]),
+      removed: await removedOf(tx, mediaId),
+    }))
     const observed = withoutRemoved(seen, removed, media.rotation)
-    faces = await keepPortraits(tools, familyId, mediaId, observed, removed)
+    faces = await keepPortraits(tools, familyId, mediaId, observed, { earlier, removed, by: 'likeness' })
     ended('ready')
     facesFound.add(faces.length, {})
   } catch (error) {
     const failureCode = failureOf(error, context.attempt)
     if (failureCode === undefined || signal.aborted) throw error
     ended('failed')
-    return tx => storeFaces(tx, consent, { mediaId, version, failureCode }, [])
+    return tx => storeFaces(tx, consent, { ...item, failureCode }, [], pipeline)
   }
-  return tx => storeFaces(tx, consent, { mediaId, version }, faces)
+  return tx => storeFaces(tx, consent, item, faces, pipeline)
 }
 
-async function keepPortraits(
-  { db, store }: DetectTools,
+async function holdingVersion(tx: FamilyTx): Promise<number | undefined> {
+  const row = await tx.maybe<{ pipeline: number }>(
+    sql`select pipeline from face.families where family_id = ${tx.familyId}`,
+  )
+  return row?.pipeline
+}
+
+/** What is known of an item's faces when they are looked for again. */
+interface KnownFaces {
+  earlier: readonly StoredFace[]
+  removed: readonly RemovedFace[]
+  /** How an earlier face is found again: by its vector where that is of the same version, else by its place. */
+  by: 'likeness' | 'place'
+}
+
+/** Gives faces their ids and keeps their crops; one that stands for a face of another version already stays as it is. */
+export async function keepPortraits(
+  { store }: Pick<DetectTools, 'store'>,
   familyId: string,
   mediaId: string,
   observed: readonly ObservedFace[],
-  removed: readonly RemovedFace[],
+  { earlier, removed, by }: KnownFaces,
 ): Promise<StoredFace[]> {
-  const earlier = await db.family(familyId, tx => readFaces(tx, [mediaId]))
-  const ids = assignIds(
-    mediaId,
-    observed.map(({ face }) => face),
-    earlier,
-    removed.map(({ faceId }) => faceId),
-  )
+  const never = removed.map(({ faceId }) => faceId)
+  const places = observed.map(one => toStored(one, '', mediaId, ''))
+  const ids =
+    by === 'place' ? assignIdsByPlace(mediaId, places, earlier, never) : assignIds(mediaId, places, earlier, never)
+  const kept = new Set(by === 'place' ? earlier.map(({ id }) => id) : [])
   return Promise.all(
-    observed.map(async (one, index) => {
+    places.map(async (place, index) => {
       const id = ids[index] as string
       const cropKey = cropsOf(familyId, mediaId) + id
-      await store.put(cropKey, one.portrait, { contentType: 'image/webp' })
-      return toStored(one, id, mediaId, cropKey)
+      const { portrait } = observed[index] as ObservedFace
+      if (!kept.has(id)) await store.put(cropKey, portrait, { contentType: 'image/webp' })
+      return { ...place, id, cropKey }
     }),
   )
 }
@@ -117,10 +141,12 @@ async function storeFaces(
   consent: ConsentWord,
   item: { mediaId: string; version: number; failureCode?: string },
   faces: readonly StoredFace[],
+  pipeline: number,
 ): Promise<void> {
   const { mediaId, version } = item
-  const isAllowed = await noteConsent(tx, consent)
+  const isAllowed = await noteConsent(tx, consent, pipeline)
   if (!isAllowed || (await isGone(tx, GROUP, 'media', mediaId))) return void (await markCrops(tx, [mediaId]))
+  if ((await holdingVersion(tx)) !== pipeline) throw errors.familyMoved()
   const known = await readItem(tx, mediaId)
   if (known && known.version > version) return
   const kept: StoredFace[] = []
@@ -128,18 +154,13 @@ async function storeFaces(
     if (!(await wasErased(tx, face.id))) kept.push(face)
   const hadFaces = await tx.maybe(sql`
     select 1 from face.faces where family_id = ${tx.familyId} and media_id = ${mediaId} limit 1`)
-  await replaceFaces(tx, item, kept)
-  if (hadFaces || kept.length < faces.length)
-    await markStaleCrops(
-      tx,
-      mediaId,
-      kept.map(face => face.id),
-    )
+  await replaceFaces(tx, item, kept, pipeline)
+  if (hadFaces || kept.length < faces.length) await markStaleCrops(tx, mediaId, await idsOfItem(tx, mediaId))
   await publish(tx, FacesDetected, { mediaId, version, faces: kept.length })
 }
 
 /** The code that an item fails with; undefined where trying again may help. */
-function failureOf(error: unknown, attempt: number): string | undefined {
+export function failureOf(error: unknown, attempt: number): string | undefined {
   if (!KeepsakeError.is(error)) return attempt >= LAST_ATTEMPT ? GAVE_UP : undefined
   if (isMediaFailure(error) && !error.retryable) return error.reason
   if (error.reason === 'FACE_NO_PICTURE') return error.reason

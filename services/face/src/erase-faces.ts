@@ -15,6 +15,7 @@ import { noteErasure } from './erasures.js'
 import { errors } from './errors.js'
 import type { FaceTools } from './events.js'
 import type { ObservedFace } from './observe.js'
+import { holding, idsOfItem, readItem } from './store.js'
 import type { TimeRange } from './tracks.js'
 
 /** Two boxes that share so much of what they cover are one place. */
@@ -101,15 +102,9 @@ export async function dropFaces(
   const rows = await tx.changed(sql`
     delete from face.faces where family_id = ${tx.familyId} and id = any(${[...faceIds]}::uuid[])`)
   for (const mediaId of mediaIds) {
-    const left = await tx.many<{ id: string }>(sql`
-      select id from face.faces where family_id = ${tx.familyId} and media_id = ${mediaId}`)
-    await markStaleCrops(
-      tx,
-      mediaId,
-      left.map(({ id }) => id),
-    )
-    const item = await tx.maybe<{ version: number }>(sql`
-      select version from face.items where family_id = ${tx.familyId} and media_id = ${mediaId}`)
+    const left = await idsOfItem(tx, mediaId)
+    await markStaleCrops(tx, mediaId, left)
+    const item = await readItem(tx, mediaId)
     if (item) await publish(tx, FacesDetected, { mediaId, version: item.version, faces: left.length })
   }
   return rows
@@ -117,7 +112,8 @@ export async function dropFaces(
 
 const facesOf = (tx: FamilyTx, ids: readonly string[]) =>
   tx.many<{ id: string; mediaId: string; box: number[]; ranges: number[] }>(sql`
-    select id, media_id, box, ranges from face.faces where family_id = ${tx.familyId} and id = any(${[...ids]}::uuid[])`)
+    select distinct on (id) id, media_id, box, ranges from face.faces f
+    where family_id = ${tx.familyId} and id = any(${[...ids]}::uuid[]) order by id, (pipeline = ${holding(tx)}) desc`)
 
 /** Where faces of an item were that a parent had erased. */
 export interface RemovedFace {

@@ -30,8 +30,9 @@ export async function forgetFamily(
   tx: FamilyTx,
 ): Promise<{ items: { mediaId: string; version: number }[]; rows: number }> {
   const items = await tx.many<{ mediaId: string; version: number }>(sql`
-    select media_id, version from face.items i where family_id = ${tx.familyId}
-      and exists (select 1 from face.faces f where f.family_id = i.family_id and f.media_id = i.media_id) order by media_id`)
+    select media_id, max(version) as version from face.items i where family_id = ${tx.familyId}
+      and exists (select 1 from face.faces f where f.family_id = i.family_id and f.media_id = i.media_id)
+    group by media_id order by media_id`)
   await markCrops(
     tx,
     items.map(item => item.mediaId),
@@ -40,6 +41,12 @@ export async function forgetFamily(
   const rows = faces + (await tx.changed(sql`delete from face.items where family_id = ${tx.familyId}`))
   return { items, rows }
 }
+
+/** A family without any face begins with the newest version of the pipeline: there is nothing to compare with, and nothing to prepare. */
+export const beginAnew = (tx: FamilyTx, newest: number): Promise<number> =>
+  tx.changed(sql`
+    update face.families set pipeline = ${newest}, next_pipeline = null, former_pipeline = null, switch_anyway = false
+    where family_id = ${tx.familyId}`)
 
 /** Marks the crops of items for removal. */
 export function markCrops(tx: FamilyTx, mediaIds: readonly string[]): Promise<number> {

@@ -11,6 +11,22 @@ export const errors = {
     }),
   faceNotFound: () =>
     new KeepsakeError({ code: 'NOT_FOUND', reason: 'FACE_NOT_FOUND', message: 'There is no such face.' }),
+  /** The family switched to another version of the pipeline while an item was looked at: it is looked at again. */
+  familyMoved: () =>
+    new KeepsakeError({
+      code: 'ABORTED',
+      reason: 'FACE_FAMILY_MOVED',
+      message: 'The family was moved to other models meanwhile.',
+      retryable: true,
+    }),
+  /** The item is being prepared anew by ingest. */
+  nothingToLookAtYet: () =>
+    new KeepsakeError({
+      code: 'UNAVAILABLE',
+      reason: 'FACE_NOT_READY',
+      message: 'This item is being prepared anew.',
+      retryable: true,
+    }),
   /** The item has neither a preview nor an original to look at. */
   nothingToLookAt: () =>
     new KeepsakeError({

@@ -11,6 +11,7 @@ import { Controller, Inject } from '@nestjs/common'
 import { detectItem, type DetectTools, type Effect } from './detect-item.js'
 import { onErasureStarted } from './erase-faces.js'
 import { onErasureOverdue, onFamilyChanged, onMediaRemoved } from './forget.js'
+import type { UploadsUnderWay } from './upgrader.js'
 
 /** Under this name Nest hands out the service's tools. */
 export const FACE_TOOLS = Symbol('face tools')
@@ -19,6 +20,8 @@ export const FACE_TOOLS = Symbol('face tools')
 export interface FaceTools extends DetectTools {
   /** Removes marked crops soon. */
   sweep(): void
+  /** The uploads that are being looked at. */
+  uploads: UploadsUnderWay
 }
 
 /** Everything that happens elsewhere and matters to faces. */
@@ -28,7 +31,7 @@ export class FaceEvents {
 
   @OnEventWork(MediaIngested, { concurrency: 4, deadlineMs: 600_000 })
   async ingested(event: MediaIngested, context: EventContext): Promise<Effect | undefined> {
-    return detectItem(this.tools, event, context)
+    return this.tools.uploads.during(() => detectItem(this.tools, event, context))
   }
 
   @OnEventWork(MediaRemoved)

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { assignIds, faceId } from './face-ids.js'
+import { assignIds, assignIdsByPlace, faceId } from './face-ids.js'
 
 const media = '019340aa-bbcc-7123-8abc-0123456789ab'
 const along = (axis: number) => Float32Array.from({ length: 128 }, (_, i) => (i === axis ? 1 : 0))
@@ -29,4 +29,23 @@ test('a new face never gets the id of one that is gone', () => {
   )
   expect(again).toBe(two)
   expect([one, two]).not.toContain(fresh)
+})
+
+test('in another version a face is found again by its place, on screen at the same time', () => {
+  const at = (x: number, ...seconds: number[]) => ({
+    box: { x, y: 0.2, w: 0.2, h: 0.3 },
+    ranges: seconds.length ? [{ start: seconds[0]!, end: seconds[1]! }] : [],
+  })
+  const [left, right] = ['left', 'right']
+  const earlier = [
+    { id: left, ...at(0.1) },
+    { id: right, ...at(0.6) },
+  ]
+  const [a, b, fresh] = assignIdsByPlace(media, [at(0.62), at(0.1), at(0.35)], earlier)
+  expect([a, b]).toEqual([right, left])
+  expect([left, right]).not.toContain(fresh)
+  const [same, other] = assignIdsByPlace(media, [at(0.1, 3, 5), at(0.1, 8, 9)], [{ id: left, ...at(0.1, 0, 4) }])
+  expect(same).toBe(left)
+  expect(other).not.toBe(left)
+  expect(assignIdsByPlace(media, [at(0.1)], earlier, [left])).not.toContain(left)
 })

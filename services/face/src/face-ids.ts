@@ -3,6 +3,8 @@ import { cosine } from './embedding.js'
 
 /** Two faces of one item this alike are one face, seen in two runs (the same picture turned has 0.95 and more). */
 const SAME_FACE = 0.9
+/** Two boxes that share so much of what they cover are one place. */
+const SAME_PLACE = 0.5
 
 /**
  * The id of the `index`-th face of an item: a valid UUIDv7 with the item's own time and bits that follow from the item, so that
@@ -25,11 +27,54 @@ export function assignIds(
   earlier: readonly { id: string; embedding: ArrayLike<number> }[],
   never: readonly string[] = [],
 ): string[] {
+  const alike = (face: { embedding: ArrayLike<number> }, known: { embedding: ArrayLike<number> }) =>
+    cosine(face.embedding, known.embedding)
+  return assign(mediaId, faces, earlier, never, alike, SAME_FACE)
+}
+
+/** Where a face is: box in parts of the picture; times for a track of a video. */
+interface Place {
+  box: { x: number; y: number; w: number; h: number }
+  ranges: readonly { start: number; end: number }[]
+}
+
+/**
+ * The same where vectors cannot be compared because another version of the pipeline made them: a face at the place of an earlier one, in the same
+ * picture turned the same way, is that face.
+ */
+export function assignIdsByPlace(
+  mediaId: string,
+  faces: readonly Place[],
+  earlier: readonly ({ id: string } & Place)[],
+  never: readonly string[] = [],
+): string[] {
+  return assign(mediaId, faces, earlier, never, samePlace, SAME_PLACE)
+}
+
+/** Share of the two boxes' union that both cover; 0 for tracks that are never on screen together. */
+function samePlace(a: Place, b: Place): number {
+  const together =
+    a.ranges.length === 0 ||
+    b.ranges.length === 0 ||
+    a.ranges.some(p => b.ranges.some(q => p.start <= q.end && q.start <= p.end))
+  if (!together) return 0
+  const w = Math.min(a.box.x + a.box.w, b.box.x + b.box.w) - Math.max(a.box.x, b.box.x)
+  const h = Math.min(a.box.y + a.box.h, b.box.y + b.box.h) - Math.max(a.box.y, b.box.y)
+  if (w <= 0 || h <= 0) return 0
+  return (w * h) / (a.box.w * a.box.h + b.box.w * b.box.h - w * h)
+}
+
+function assign<F, E extends { id: string }>(
+  mediaId: string,
+  faces: readonly F[],
+  earlier: readonly E[],
+  never: readonly string[],
+  likeness: (face: F, known: E) => number,
+  least: number,
+): string[] {
   const pairs = faces
-    .flatMap((face, index) =>
-      earlier.map(({ id, embedding }) => ({ index, id, alike: cosine(face.embedding, embedding) })),
-    )
-    .filter(({ alike }) => alike >= SAME_FACE)
+    .flatMap((face, index) => earlier.map(known => ({ index, id: known.id, alike: likeness(face, known) })))
+    .filter(({ alike }) => alike >= least)
     .sort((a, b) => b.alike - a.alike || a.index - b.index || a.id.localeCompare(b.id))
   const ids = new Map<number, string>()
   const taken = new Set<string>(never)

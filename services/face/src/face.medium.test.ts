@@ -13,10 +13,14 @@ import { cropsOf, sweepCrops } from './erase.js'
 import { detectItem, type Effect } from './detect-item.js'
 import type { FaceTools } from './events.js'
 import { onFamilyChanged, onMediaRemoved } from './forget.js'
+import { observe, type ObservedFace } from './observe.js'
+import { Pipelines, type Pipeline } from './pipelines.js'
 import { facesResync } from './resync.js'
 import { eraseFaces, onErasureStarted, turn } from './erase-faces.js'
 import { FaceRpc } from './rpc.js'
 import { startFace } from './service.js'
+import { beginUpgrade, forgetFormer, itemsToPrepare, upgradeProgress } from './upgrade.js'
+import { Upgrader, UploadsUnderWay } from './upgrader.js'
 import { drawFaces, StubModels, type DrawnFace } from './testing/stub-models.js'
 
 const FAMILY = '01934000-0000-7000-8000-00000000000a'
@@ -73,6 +77,8 @@ function bench() {
       media: async (_, id) => catalogue.get(id),
     },
     sweep: () => void sweeps++,
+    pipelines: new Pipelines([{ version: 1, observe }]),
+    uploads: new UploadsUnderWay(),
   }
   let eventNumber = 0
   const context = (attempt = 1, familyId = FAMILY): EventContext => ({
@@ -437,6 +443,179 @@ describe('reading', () => {
       rpc.getFaces({ mediaIds: [], faceIds: [face?.id ?? ''], embeddings: false }, call)
     expect((await byFace()).items.map(item => item.faces.map(f => f.id))).toEqual([[face?.id]])
     expect((await byFace(callAs({ kind: 'service', service: 'cluster', familyId: OTHER }))).items).toEqual([])
+  })
+})
+
+describe('another version of the pipeline', () => {
+  /** Sees the same faces, with vectors that have nothing to do with those of version 1: every value one place further. */
+  const planted = (hooks: { before?: (id: string) => void; leaveOut?: boolean } = {}): Pipeline => ({
+    version: 2,
+    observe: async (family, media, tools, options) => {
+      hooks.before?.(media.id)
+      const seen = await observe(family, media, tools, options)
+      const moved = seen.map((one): ObservedFace => ({
+        ...one,
+        face: {
+          ...one.face,
+          embedding: Float32Array.from(one.face.embedding, (_, i) => one.face.embedding[(i + 127) % 128]!),
+        },
+      }))
+      return hooks.leaveOut ? moved.slice(0, 1) : moved
+    },
+  })
+  const versions = (hooks?: Parameters<typeof planted>[0]) => new Pipelines([{ version: 1, observe }, planted(hooks)])
+  const start = (to: number) => db.family(FAMILY, tx => beginUpgrade(tx, to))
+  const holdingNow = async () => (await facesOf(mediaId(1)))?.pipeline
+  const vectorsOf = async (...ids: string[]) => {
+    const items = await Promise.all(ids.map(id => facesOf(id)))
+    return items.flatMap(item => item?.faces ?? []).map(face => Buffer.from(face.embedding).toString('hex'))
+  }
+  const idsOf = async (...ids: string[]) =>
+    (await Promise.all(ids.map(id => facesOf(id)))).flatMap(item => item?.faces ?? []).map(face => face.id)
+  /** Turns until nothing is left to look at, and the switch with it. */
+  const move = async (tools: FaceTools) => {
+    const upgrader = new Upgrader(tools)
+    while ((await upgrader.turn()) > 0);
+    await upgrader.turn()
+  }
+
+  test('is prepared beside the one that holds, then holds at once; faces keep their ids, and one can go back', async () => {
+    const { photo, ingested, tools, catalogue } = bench()
+    tools.pipelines = new Pipelines([{ version: 1, observe }])
+    const items = [mediaId(1), mediaId(2), mediaId(3)]
+    for (const id of items) {
+      await photo(id, drawFaces(800, 600, TWO))
+      await ingested(id)
+    }
+    const [ids, old] = [await idsOf(...items), await vectorsOf(...items)]
+    const told = (await detected()).length
+    tools.pipelines = versions()
+    expect(await start(2)).toBe(true)
+    const upgrader = new Upgrader(tools)
+    expect(await upgrader.turn()).toBe(1)
+    // Half way: nobody sees anything of it, and a new upload is looked at by the version that holds.
+    expect(await vectorsOf(...items)).toEqual(old)
+    await photo(mediaId(4), drawFaces(800, 600, TWO))
+    await ingested(mediaId(4))
+    expect((await facesOf(mediaId(4)))?.pipeline).toBe(1)
+    expect(await db.family(FAMILY, upgradeProgress)).toEqual({ items: 4, prepared: 1, newlyFailed: 0 })
+    expect((await detected()).length).toBe(told + 1)
+    await move(tools)
+    expect(await holdingNow()).toBe(2)
+    expect(await idsOf(...items)).toEqual(ids)
+    const now = await vectorsOf(...items)
+    expect(now.filter(vector => old.includes(vector))).toEqual([])
+    expect(await database.rows(`select topic, family_id from events.resync_requests`)).toMatchObject([
+      { topic: 'faces.detected', family_id: FAMILY },
+    ])
+    // Uploads go on in the new version; going back looks at those only that the old one has not seen.
+    await photo(mediaId(5), drawFaces(800, 600, TWO))
+    await ingested(mediaId(5))
+    expect((await facesOf(mediaId(5)))?.pipeline).toBe(2)
+    await start(1)
+    expect(await db.family(FAMILY, tx => itemsToPrepare(tx, 10))).toEqual([mediaId(5)])
+    await move(tools)
+    expect(await holdingNow()).toBe(1)
+    expect(await vectorsOf(...items)).toEqual(old)
+    expect(catalogue.size).toBe(5)
+  })
+
+  test('goes on where a process was killed, and looks at no item twice', async () => {
+    const { photo, ingested, tools } = bench()
+    const items = [1, 2, 3, 4].map(mediaId)
+    for (const id of items) {
+      await photo(id, drawFaces(800, 600, TWO))
+      await ingested(id)
+    }
+    const looked: string[] = []
+    let alive = true
+    const pipelines = versions({
+      before: id => {
+        if (!alive) throw new Error('killed')
+        looked.push(id)
+      },
+    })
+    await start(2)
+    const first = { ...tools, pipelines }
+    await new Upgrader(first).turn()
+    await new Upgrader(first).turn()
+    alive = false
+    await new Upgrader(first).turn()
+    alive = true
+    await move(first)
+    expect(looked.sort()).toEqual(items)
+    expect(await holdingNow()).toBe(2)
+  })
+
+  test('does not hold by itself where it fails at what the old one could do', async () => {
+    const { photo, ingested, tools } = bench()
+    await photo(mediaId(1), drawFaces(800, 600, TWO))
+    await ingested(mediaId(1))
+    const before = await idsOf(mediaId(1))
+    tools.pipelines = versions({
+      before: () => {
+        throw mediaError('CORRUPT')
+      },
+    })
+    await start(2)
+    await move(tools)
+    expect(await db.family(FAMILY, upgradeProgress)).toEqual({ items: 1, prepared: 1, newlyFailed: 1 })
+    expect(await idsOf(mediaId(1))).toEqual(before)
+    // An operator who repaired it begins again, and only what failed is tried again.
+    tools.pipelines = versions()
+    await start(2)
+    await move(tools)
+    expect(await holdingNow()).toBe(2)
+    expect(await idsOf(mediaId(1))).toEqual(before)
+  })
+
+  test('leaves nothing of the former one when its time is over: vectors, and crops of faces that only it saw', async () => {
+    const { photo, ingested, tools } = bench()
+    await photo(mediaId(1), drawFaces(800, 600, TWO))
+    await ingested(mediaId(1))
+    const old = await vectorsOf(mediaId(1))
+    tools.pipelines = versions({ leaveOut: true })
+    await start(2)
+    await move(tools)
+    const [stays] = await idsOf(mediaId(1))
+    expect(await cropKeys(mediaId(1))).toHaveLength(2)
+    expect(await db.family(FAMILY, tx => forgetFormer(tx))).toBe(0)
+    await database.rows(`update face.families set switched_at = now() - interval '15 days'`)
+    await move(tools)
+    await sweepCrops(db, store)
+    const rows = await database.rows<{ row: string }>(`select to_jsonb(f)::text as row from face.faces f`)
+    expect(rows).toHaveLength(1)
+    for (const vector of old) expect(rows.some(({ row }) => row.includes(vector))).toBe(false)
+    expect(await cropKeys(mediaId(1))).toEqual([cropsOf(FAMILY, mediaId(1)) + stays])
+  })
+
+  test('goes with everything else when consent is withdrawn, a face is erased or an item goes, in every version', async () => {
+    const { photo, ingested, erased, familyChanged, words, tools } = bench()
+    for (const id of [mediaId(1), mediaId(2)]) {
+      await photo(id, drawFaces(800, 600, TWO))
+      await ingested(id)
+    }
+    tools.pipelines = versions()
+    await start(2)
+    const upgrader = new Upgrader(tools)
+    await upgrader.turn()
+    await upgrader.turn()
+    const both = await database.rows(`select 1 from face.faces`)
+    expect(both).toHaveLength(8)
+    const [gone] = await idsOf(mediaId(1))
+    const call = callAs(
+      { kind: 'member', familyId: FAMILY, accountId: OTHER, memberId: OTHER, role: 'parent', groupIds: [] },
+      { deadlineMs: 600_000 },
+    )
+    await eraseFaces(db, tools.peers, call, [gone!])
+    expect(await database.rows(`select 1 from face.faces`)).toHaveLength(6)
+    await erased(mediaId(2))
+    expect(await database.rows(`select 1 from face.faces`)).toHaveLength(2)
+    words.set(FAMILY, { given: false, version: 2 })
+    await familyChanged('consent', 2)
+    await sweepCrops(db, store)
+    expect(await stored()).toEqual({ rows: 0, objects: 0 })
+    expect(await database.rows(`select next_pipeline from face.families`)).toEqual([{ next_pipeline: null }])
   })
 })
 

@@ -13,7 +13,7 @@ import {
 import { noteConsent } from './consent.js'
 import { GROUP, type Effect } from './detect-item.js'
 import { dropFaces } from './erase-faces.js'
-import { forgetFamily, forgetItems } from './erase.js'
+import { beginAnew, forgetFamily, forgetItems } from './erase.js'
 import { noteErasure } from './erasures.js'
 import type { FaceTools } from './events.js'
 
@@ -32,7 +32,7 @@ export function onMediaRemoved(
 
 /** Consent given: every item is asked for again. Withdrawn, or the family gone: everything goes. */
 export async function onFamilyChanged(
-  { db, peers, sweep }: Pick<FaceTools, 'db' | 'peers' | 'sweep'>,
+  { db, peers, pipelines, sweep }: Pick<FaceTools, 'db' | 'peers' | 'pipelines' | 'sweep'>,
   { what, erasureId }: FamilyChanged,
   { familyId, signal }: EventContext,
 ): Promise<Effect | undefined> {
@@ -41,10 +41,15 @@ export async function onFamilyChanged(
   if (word?.given && what === 'consent') await requestResync(db, MediaIngested, familyId)
   return async tx => {
     // A family that is gone says no for ever: nothing it said before can be newer.
-    const isGiven = await noteConsent(tx, word ?? { given: false, version: Number.MAX_SAFE_INTEGER })
+    const isGiven = await noteConsent(
+      tx,
+      word ?? { given: false, version: Number.MAX_SAFE_INTEGER },
+      pipelines.newest.version,
+    )
     // A withdrawal erases although consent may have been given again since: what was found before it goes.
     if (isGiven && erasureId === undefined) return
     const { items, rows } = await forgetFamily(tx)
+    await beginAnew(tx, pipelines.newest.version)
     for (const { mediaId, version } of items) await publish(tx, FacesDetected, { mediaId, version, faces: 0 })
     await tx.changed(sql`delete from face.removed where family_id = ${tx.familyId}`)
     await noteErasure(tx, erasureId, what === 'removed' ? 'family' : 'consent', [], rows)
@@ -54,7 +59,7 @@ export async function onFamilyChanged(
 
 /** Face has not reported: what is left goes, and is reported. */
 export async function onErasureOverdue(
-  tools: Pick<FaceTools, 'db' | 'peers' | 'sweep'>,
+  tools: Pick<FaceTools, 'db' | 'peers' | 'pipelines' | 'sweep'>,
   { erasureId, kind, ids, mediaIds, owners }: ErasureOverdue,
   context: EventContext,
 ): Promise<Effect | undefined> {

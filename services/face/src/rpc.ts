@@ -18,7 +18,7 @@ import { countStored } from './erase.js'
 import { eraseFaces } from './erase-faces.js'
 import { errors } from './errors.js'
 import { FACE_TOOLS, type FaceTools } from './events.js'
-import { readFaces, readItems, type StoredFace } from './store.js'
+import { holding, readFaces, readItems, type StoredFace } from './store.js'
 
 /** Under this name Nest hands out the object store. */
 export const OBJECT_STORE = Symbol('object store')
@@ -63,9 +63,10 @@ function getFaces(db: Db, { mediaIds, faceIds, embeddings }: GetFacesRequest, ca
     const items = await readItems(tx, mediaIds, faceIds)
     const faces = await readFaces(tx, mediaIds, faceIds)
     return {
-      items: items.map(({ mediaId, version, state, failureCode }) => ({
+      items: items.map(({ mediaId, version, pipeline, state, failureCode }) => ({
         mediaId,
         version,
+        pipeline,
         state,
         faces: faces.filter(face => face.mediaId === mediaId).map(face => toProto(face, embeddings)),
         failureCode: failureCode ?? undefined,
@@ -78,8 +79,8 @@ function getProgress(db: Db, call: Call): Promise<GetProgressResponse> {
   return db.family(call, async tx => {
     const counts = await tx.one<{ done: number; failed: number; faces: number }>(sql`
       select count(*) filter (where state = 'done') as done, count(*) filter (where state = 'failed') as failed,
-        (select count(*) from face.faces where family_id = ${tx.familyId}) as faces
-      from face.items where family_id = ${tx.familyId}`)
+        (select count(*) from face.faces where family_id = ${tx.familyId} and pipeline = ${holding(tx)}) as faces
+      from face.items where family_id = ${tx.familyId} and pipeline = ${holding(tx)}`)
     return { ...counts, consent: await hasConsent(tx) }
   })
 }

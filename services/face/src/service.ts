@@ -8,12 +8,15 @@ import { runService, ServiceIdentity, type RunningService } from '@keepsake/rpc'
 import { faceConfig } from './config.js'
 import { GROUP } from './detect-item.js'
 import { DETECTORS, type DetectorName } from './detector.js'
+import type { FaceTools } from './events.js'
 import { FaceModule } from './face.module.js'
 import { modelsReady } from './models-ready.js'
 import { RemotePeers } from './peers.js'
+import { shippedPipelines } from './pipelines.js'
 import { facesResync } from './resync.js'
 import { TURNING_MODELS } from './sideways.js'
 import { CropSweeper } from './sweeper.js'
+import { Upgrader, UploadsUnderWay } from './upgrader.js'
 
 /** Starts the face service: what a picture shows. Fails with MODEL_CORRUPT, MODEL_MISSING or PROVIDER_UNUSABLE before anything else starts. */
 export async function startFace(env: Env): Promise<RunningService> {
@@ -36,7 +39,20 @@ export async function startFace(env: Env): Promise<RunningService> {
     identity,
   )
   const sweeper = new CropSweeper(db, store)
+  const tools: FaceTools = {
+    db,
+    store,
+    media,
+    models,
+    detector,
+    peers,
+    pipelines: shippedPipelines,
+    sweep: () => sweeper.kick(),
+    uploads: new UploadsUnderWay(),
+  }
+  const upgrader = new Upgrader(tools)
   const close = async () => {
+    await upgrader.close()
     await sweeper.close()
     peers.close()
     await Promise.all([media.close(), models.close()])
@@ -47,7 +63,7 @@ export async function startFace(env: Env): Promise<RunningService> {
       name: 'face',
       env,
       identity,
-      module: FaceModule.with({ db, store, media, models, detector, peers, sweep: () => sweeper.kick() }),
+      module: FaceModule.with(tools),
       rpc: [FaceServiceService],
       strategies: [eventConsumer({ group: GROUP, log: openEventLog(env, db), db, resync: [facesResync] })],
       readiness: {
@@ -58,6 +74,7 @@ export async function startFace(env: Env): Promise<RunningService> {
       onClose: close,
     })
     sweeper.start()
+    upgrader.start()
     return service
   } catch (error) {
     await close()

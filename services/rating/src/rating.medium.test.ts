@@ -100,6 +100,7 @@ beforeAll(async () => {
         items: some(worldOf(call), r.mediaIds).map(i => ({
           mediaId: i.id,
           version: 1,
+          pipeline: 1,
           state: 'done',
           faces: i.face
             ? [
