@@ -1,21 +1,33 @@
 import { Worker } from 'node:worker_threads'
 import { DIMENSIONS } from './age-groups.js'
 import type { RegisteredChild } from './child-proposals.js'
+import type { OutcomeChange, StoredFace } from './family-people.js'
 import type { LedgerEntry } from './ledger.js'
-import type { Outcome } from './outcome.js'
 import type { FaceFacts, RunAnswer, RunRequest } from './run-worker.js'
-import { faceKey } from './run-worker.js'
 
-/** What the decider needs to know of a family; embeddings are asked for by key only where its thread lacks them. */
+/** What is stored of a family that the decider does not know yet. */
 export interface FamilyState {
   familyId: string
-  faces: FaceFacts[]
-  ledger: LedgerEntry[]
-  children: RegisteredChild[]
-  previous: [string, string][]
+  /** What this state answers to. */
+  generation: number
+  /** Items that changed since the state before; absent where `faces` are all there are. */
+  media?: readonly string[]
+  /** Faces of these items. */
+  faces: readonly (FaceFacts & StoredFace)[]
+  ledger: readonly LedgerEntry[]
+  children: readonly RegisteredChild[]
 }
 
-/** Families whose embeddings and best matches the thread keeps, at most. */
+/** A family as the thread knows it. */
+interface Known {
+  /** The latest state that was decided. */
+  generation: number
+  /** Facts of faces by item and id, written out. */
+  media: Map<string, Map<string, string>>
+  faces: number
+}
+
+/** Families that the thread keeps, at most. */
 const KEPT_FAMILIES = 8
 /** The thread ends after so long without work and gives its memory back, ms. */
 const IDLE_MS = 60_000
@@ -23,8 +35,8 @@ const IDLE_MS = 60_000
 /** Runs decisions in a thread of its own, one at a time. */
 export class Decider {
   readonly #means: string | undefined
-  /** Keys the thread has, by family, least recently used first. */
-  readonly #known = new Map<string, Set<string>>()
+  /** What the thread has, least recently used first. */
+  readonly #known = new Map<string, Known>()
   readonly #waiting = new Map<number, { resolve: (answer: RunAnswer) => void; reject: (error: Error) => void }>()
   #worker: Worker | undefined
   #idle: NodeJS.Timeout | undefined
@@ -37,8 +49,27 @@ export class Decider {
     this.#means = means
   }
 
-  /** Decides one family. `embeddings` answers those of the given face ids in order, as 128 little-endian floats each. */
-  decide(state: FamilyState, embeddings: (ids: readonly string[]) => Promise<readonly Buffer[]>): Promise<Outcome> {
+  /** The generation that was decided last for a family, while it is known: a state may then be of what changed since. */
+  generationOf(familyId: string): number | undefined {
+    return this.#known.get(familyId)?.generation
+  }
+
+  /** Whether a family has so many faces after a change: if not, faces went of which the change does not tell. */
+  fits(state: Pick<FamilyState, 'familyId' | 'media' | 'faces'>, count: number): boolean {
+    const known = this.#known.get(state.familyId)
+    if (!known || !state.media) return false
+    const replaced = state.media.reduce((sum, id) => sum + (known.media.get(id)?.size ?? 0), 0)
+    return known.faces - replaced + state.faces.length === count
+  }
+
+  /**
+   * Decides one family; answers what is different from what is stored. Whoever does not store that must `forget` the family.
+   * @param embeddings answers those of the given face ids in order, as 128 little-endian floats each.
+   */
+  decide(
+    state: FamilyState,
+    embeddings: (ids: readonly string[]) => Promise<readonly Buffer[]>,
+  ): Promise<OutcomeChange> {
     const mine = this.#queue.then(() => this.#decide(state, embeddings))
     this.#queue = mine.catch(() => undefined)
     return mine
@@ -46,7 +77,8 @@ export class Decider {
 
   /** Lets go of everything about a family. */
   forget(familyId: string): void {
-    if (this.#known.delete(familyId)) this.#worker?.postMessage({ forget: familyId })
+    this.#known.delete(familyId)
+    this.#worker?.postMessage({ forget: familyId })
   }
 
   async close(): Promise<void> {
@@ -55,39 +87,58 @@ export class Decider {
     await this.#stop()
   }
 
-  async #decide(state: FamilyState, load: (ids: readonly string[]) => Promise<readonly Buffer[]>): Promise<Outcome> {
+  async #decide(
+    state: FamilyState,
+    load: (ids: readonly string[]) => Promise<readonly Buffer[]>,
+  ): Promise<OutcomeChange> {
     if (this.#closed) throw new Error('the decider is closed')
     clearTimeout(this.#idle)
     const worker = this.#start()
-    const known = this.#known.get(state.familyId) ?? new Set<string>()
-    this.#known.delete(state.familyId)
-    this.#known.set(state.familyId, known)
-    const missing = state.faces.filter(face => !known.has(faceKey(face)))
-    const buffers = missing.length ? await load(missing.map(face => face.id)) : []
-    const packed = new Float32Array(missing.length * DIMENSIONS)
-    buffers.forEach((buffer, i) => packed.set(floats(buffer), i * DIMENSIONS))
+    const { familyId, ledger, children, generation } = state
+    const before = this.#known.get(familyId)
+    if (state.media && !before) throw new Error(`what changed in family ${familyId} is no use: it is not known`)
+    const known: Known = before ?? { generation: 0, media: new Map(), faces: 0 }
+    const now = byMedia(state.faces)
+    const gone: string[] = []
+    const added: (FaceFacts & StoredFace)[] = []
+    for (const id of state.media ?? known.media.keys())
+      for (const faceId of known.media.get(id)?.keys() ?? []) if (!now.get(id)?.has(faceId)) gone.push(faceId)
+    for (const face of state.faces)
+      if (known.media.get(face.mediaId)?.get(face.id) !== now.get(face.mediaId)!.get(face.id)) added.push(face)
+    const buffers = added.length ? await load(added.map(face => face.id)) : []
+    const embeddings = new Float32Array(added.length * DIMENSIONS)
+    buffers.forEach((buffer, i) => embeddings.set(floats(buffer), i * DIMENSIONS))
     const run = ++this.#runs
+    // Until it is answered, nobody can tell what the thread knows.
+    this.#known.delete(familyId)
     const answer = await new Promise<RunAnswer>((resolve, reject) => {
       this.#waiting.set(run, { resolve, reject })
-      const { familyId, faces, ledger, children, previous } = state
       const request: RunRequest = {
         run,
         familyId,
-        faces,
+        whole: state.media === undefined,
+        added: added.map(({ personId: _p, confidence: _c, confirmed: _d, ...facts }) => facts),
+        embeddings,
+        gone,
         ledger,
         children,
-        previous,
-        fresh: { keys: missing.map(faceKey), embeddings: packed },
+        stored: state.faces.map(({ id, personId, confidence, confirmed }) => [id, { personId, confidence, confirmed }]),
       }
-      worker.postMessage(request, [packed.buffer])
+      worker.postMessage(request, [embeddings.buffer])
     })
     this.#idle = setTimeout(() => void this.#stop(), IDLE_MS)
     this.#idle.unref()
-    if ('error' in answer) {
-      this.#known.delete(state.familyId)
-      throw new Error(answer.error)
+    if ('error' in answer) throw new Error(answer.error)
+    for (const id of state.media ?? [...known.media.keys()]) {
+      known.faces -= known.media.get(id)?.size ?? 0
+      known.media.delete(id)
     }
-    this.#known.set(state.familyId, new Set(state.faces.map(faceKey)))
+    for (const [id, faces] of now) {
+      known.media.set(id, faces)
+      known.faces += faces.size
+    }
+    known.generation = generation
+    this.#known.set(familyId, known)
     for (const oldest of [...this.#known.keys()].slice(0, -KEPT_FAMILIES)) this.forget(oldest)
     return answer.outcome
   }
@@ -121,6 +172,19 @@ export class Decider {
     this.#waiting.clear()
     await worker?.terminate()
   }
+}
+
+/** What a run depends on of each face, by item and face. */
+function byMedia(faces: readonly FaceFacts[]): Map<string, Map<string, string>> {
+  const found = new Map<string, Map<string, string>>()
+  for (const { id, mediaId, version, age, ageSpread, quality, box, takenAt, ranges } of faces) {
+    const list = found.get(mediaId) ?? new Map<string, string>()
+    found.set(mediaId, list)
+    const { x, y, w, h } = box
+    const seen = ranges?.map(range => `${range.start}-${range.end}`) ?? []
+    list.set(id, [version, takenAt ?? '', age, ageSpread, quality, x, y, w, h, ...seen].join(' '))
+  }
+  return found
 }
 
 /** 128 little-endian floats, wherever the bytes begin. */

@@ -4,7 +4,7 @@ import type { ChildProposal, RegisteredChild } from './child-proposals.js'
 import { proposeChildren } from './child-proposals.js'
 import type { Face } from './face.js'
 import type { LedgerEntry } from './ledger.js'
-import type { Partitioner } from './partition.js'
+import type { Group, Member, Partitioner } from './partition.js'
 import { partition } from './partition.js'
 import type { PersonView } from './people.js'
 import { anchorsOf, assignIds, describePerson } from './people.js'
@@ -56,7 +56,7 @@ export function decide(
         group.members.map(m => ({
           faceId: m.face.id,
           personId: ids[g]!,
-          confidence: m.confirmed ? 1 : group.members.length < 2 ? 0.5 : Math.min(0.99, confidenceOf(m.score)),
+          confidence: confidenceOfMember(m, group),
           confirmed: m.confirmed,
         })),
       ),
@@ -66,6 +66,12 @@ export function decide(
     },
     memory: result.memory,
   }
+}
+
+/** How sure it is that a face is the person of its group, 0..1; 1 = said by a parent. */
+export function confidenceOfMember(member: Member, group: Group): number {
+  if (member.confirmed) return 1
+  return group.members.length < 2 ? 0.5 : Math.min(0.99, confidenceOf(member.score))
 }
 
 /** Reads the means that belong to the runs of one process. */

@@ -7,6 +7,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { RegisteredChild } from './child-proposals.js'
 import type { Decider } from './decider.js'
 import { runSeconds } from './metrics.js'
+import type { OutcomeChange } from './family-people.js'
+import type { Stored } from './store.js'
 import { FacesChanged, load, loadEmbeddings, save } from './store.js'
 
 /** When a family that changed is sorted again, ms. */
@@ -100,20 +102,16 @@ export class Runner {
     const began = Date.now()
     for (let attempt = 1; ; attempt++) {
       try {
-        const stored = await this.db.family(familyId, load)
+        const since = this.decider.generationOf(familyId)
+        let stored = await this.db.family(familyId, tx => load(tx, since))
         if (stored.doneGeneration >= stored.generation) return
-        const children = stored.faces.length ? await this.#children(familyId) : []
-        const outcome = await this.decider.decide(
-          {
-            familyId,
-            faces: stored.faces.map(({ personId: _p, confidence: _c, confirmed: _d, ...face }) => face),
-            ledger: stored.ledger,
-            children,
-            previous: stored.faces.flatMap(f => (f.personId === null ? [] : [[f.id, f.personId] as [string, string]])),
-          },
-          ids => this.db.family(familyId, tx => loadEmbeddings(tx, ids)),
+        if (stored.media && !this.decider.fits({ familyId, ...stored }, stored.count))
+          stored = await this.db.family(familyId, tx => load(tx))
+        const children = stored.count > 0 ? await this.#children(familyId) : []
+        const outcome = await this.decider.decide({ familyId, children, ...stored }, ids =>
+          this.db.family(familyId, tx => loadEmbeddings(tx, ids)),
         )
-        await this.db.family(familyId, tx => save(tx, stored, outcome), { statementTimeoutMs: 60_000 })
+        await this.#store(familyId, stored, outcome)
         break
       } catch (error) {
         if (!(error instanceof FacesChanged) || attempt >= ATTEMPTS) throw error
@@ -122,6 +120,16 @@ export class Runner {
     const took = Date.now() - began
     runSeconds.record(took / 1000, { reason })
     this.#notBefore.set(familyId, Date.now() + Math.min(30_000, took))
+  }
+
+  /** Stores what the decider answered; it knows the family no more where that is not what is stored. */
+  async #store(familyId: string, stored: Stored, outcome: OutcomeChange): Promise<void> {
+    let done = false
+    try {
+      done = await this.db.family(familyId, tx => save(tx, stored, outcome), { statementTimeoutMs: 60_000 })
+    } finally {
+      if (!done) this.decider.forget(familyId)
+    }
   }
 
   /** Birth dates of the family's children. */

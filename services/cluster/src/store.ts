@@ -3,25 +3,40 @@ import { sql } from '@keepsake/db'
 import { PeopleChanged, publish } from '@keepsake/events'
 import type { Box, TimeRange } from './face.js'
 import type { LedgerEntry } from './ledger.js'
-import type { Outcome } from './outcome.js'
+import type { OutcomeChange, StoredFace } from './family-people.js'
 import type { FaceFacts } from './run-worker.js'
 
 /** What is stored of a family, as a run needs it. */
 export interface Stored {
   generation: number
   doneGeneration: number
-  faces: (FaceFacts & { personId: string | null; confidence: number; confirmed: boolean })[]
+  /** Items that changed since the generation asked for; absent where `faces` are all there are. */
+  media?: string[]
+  /** Faces, but those of items in the trash. */
+  faces: (FaceFacts & StoredFace)[]
+  /** How many faces there are. */
+  count: number
   ledger: LedgerEntry[]
 }
 
 /** More versions of the face pipeline than there will be: an embedding changes with its item's version or with the pipeline's. */
 const PIPELINES = 1000
 
-/** Reads a family for a run. The generation is read first: what is read later may only be newer. */
-export async function load(tx: FamilyTx): Promise<Stored> {
+/**
+ * Reads a family for a run. The generation is read first: what is read later may only be newer.
+ * @param since the generation that was answered last, by whoever asks: where it still is the last one, only what changed since is read.
+ */
+export async function load(tx: FamilyTx, since?: number): Promise<Stored> {
   const family = await tx.maybe<{ generation: number; doneGeneration: number }>(
     sql`select generation, done_generation from cluster.families where not arriving`,
   )
+  const part = since !== undefined && family?.doneGeneration === since
+  const media = part
+    ? (await tx.many<{ mediaId: string }>(sql`select media_id from cluster.items where generation > ${since}`)).map(
+        row => row.mediaId,
+      )
+    : undefined
+  const which = media ? sql`and f.media_id = any(${media}::uuid[])` : sql.empty
   const rows = await tx.many<{
     faceId: string
     mediaId: string
@@ -38,10 +53,17 @@ export async function load(tx: FamilyTx): Promise<Stored> {
     confirmed: boolean
   }>(sql`
     select f.face_id, f.media_id, f.version, f.pipeline, f.age, f.age_spread, f.quality, f.box, f.ranges, i.taken_at, f.person_id, f.confidence, f.confirmed
-    from cluster.faces f join cluster.items i using (family_id, media_id) where not i.trashed`)
+    from cluster.faces f join cluster.items i using (family_id, media_id) where not i.trashed ${which}`)
+  const { count } = media
+    ? await tx.one<{ count: number }>(
+        sql`select count(*) as count from cluster.faces f join cluster.items i using (family_id, media_id) where not i.trashed`,
+      )
+    : { count: rows.length }
   return {
     generation: family?.generation ?? 0,
     doneGeneration: family?.doneGeneration ?? 0,
+    count,
+    ...(media ? { media } : {}),
     faces: rows.map(({ faceId, ranges, takenAt, version, pipeline, ...row }) => ({
       ...row,
       id: faceId,
@@ -99,7 +121,7 @@ const NAMED_ITEMS = 500
 /**
  * Stores what a run decided, unless a later one was stored already, and says which items it changed. Returns whether it was stored.
  */
-export async function save(tx: FamilyTx, stored: Stored, outcome: Outcome): Promise<boolean> {
+export async function save(tx: FamilyTx, stored: Stored, outcome: OutcomeChange): Promise<boolean> {
   const family = await tx.maybe<{ doneGeneration: number; version: number }>(
     sql`select done_generation, version from cluster.families where not arriving for update`,
   )
@@ -107,7 +129,7 @@ export async function save(tx: FamilyTx, stored: Stored, outcome: Outcome): Prom
   const version = family.version + 1
   const media = new Set<string>([
     ...(await saveFaces(tx, stored, outcome)),
-    ...(await savePeople(tx, outcome, version)),
+    ...(await savePeople(tx, stored, outcome, version)),
   ])
   await saveQuestions(tx, outcome)
   const changed = media.size > 0
@@ -122,44 +144,25 @@ export async function save(tx: FamilyTx, stored: Stored, outcome: Outcome): Prom
 }
 
 /** Writes the faces whose person changed; answers their items. */
-async function saveFaces(tx: FamilyTx, stored: Stored, outcome: Outcome): Promise<string[]> {
-  const now = new Map(outcome.faces.map(face => [face.faceId, face]))
-  const changed = stored.faces.flatMap(was => {
-    const is = now.get(was.id)
-    const person = is?.personId ?? null
-    const confidence = is?.confidence ?? 0
-    const confirmed = is?.confirmed ?? false
-    const same = was.personId === person && was.confirmed === confirmed && Math.abs(was.confidence - confidence) < 0.005
-    return same
-      ? []
-      : [
-          {
-            id: was.id,
-            mediaId: was.mediaId,
-            person,
-            confidence,
-            confirmed,
-            told: was.personId !== person || was.confirmed !== confirmed,
-          },
-        ]
-  })
+async function saveFaces(tx: FamilyTx, stored: Stored, { faces: changed }: OutcomeChange): Promise<string[]> {
   for (let from = 0; from < changed.length; from += 5000) {
     const part = changed.slice(from, from + 5000)
     await tx.changed(sql`
       update cluster.faces f set person_id = n.person_id, confidence = n.confidence, confirmed = n.confirmed
-      from unnest(${part.map(c => c.id)}::uuid[], ${part.map(c => c.person)}::uuid[], ${part.map(c => c.confidence)}::real[],
+      from unnest(${part.map(c => c.faceId)}::uuid[], ${part.map(c => c.personId)}::uuid[], ${part.map(c => c.confidence)}::real[],
         ${part.map(c => c.confirmed)}::boolean[]) as n (face_id, person_id, confidence, confirmed)
       where f.face_id = n.face_id`)
   }
   // Faces of items in the trash belong to nobody while they are there.
   const hidden = await tx.many<{ mediaId: string }>(sql`
     update cluster.faces f set person_id = null, confidence = 0, confirmed = false from cluster.items i
-    where i.media_id = f.media_id and i.trashed and f.person_id is not null returning f.media_id`)
+    where i.media_id = f.media_id and i.trashed and f.person_id is not null ${stored.media ? sql`and f.media_id = any(${stored.media}::uuid[])` : sql.empty} returning f.media_id`)
   return [...changed.filter(c => c.told).map(c => c.mediaId), ...hidden.map(h => h.mediaId)]
 }
 
 /** Writes people; answers the items of those whose name, child, visibility or likely age changed: ratings read all of these. */
-async function savePeople(tx: FamilyTx, outcome: Outcome, version: number): Promise<string[]> {
+async function savePeople(tx: FamilyTx, stored: Stored, outcome: OutcomeChange, version: number): Promise<string[]> {
+  const ids = outcome.people.map(p => p.id)
   const was = new Map(
     (
       await tx.many<{
@@ -168,7 +171,9 @@ async function savePeople(tx: FamilyTx, outcome: Outcome, version: number): Prom
         childId: string | null
         hidden: boolean
         childProbability: number
-      }>(sql`select person_id, name, child_id, hidden, child_probability from cluster.people`)
+      }>(
+        sql`select person_id, name, child_id, hidden, child_probability from cluster.people ${stored.media ? sql`where person_id = any(${ids}::uuid[])` : sql.empty}`,
+      )
     ).map(row => [row.personId, row]),
   )
   const rows = outcome.people.map(p => ({
@@ -185,8 +190,9 @@ async function savePeople(tx: FamilyTx, outcome: Outcome, version: number): Prom
     child_probability: Math.round(p.childProbability * 100) / 100,
     anchors: p.anchors,
   }))
-  const here = new Set(rows.map(row => row.person_id))
-  const gone = [...was.keys()].filter(id => !here.has(id))
+  const here = new Set(ids)
+  // Where the family was read anew, whoever is not there now is gone.
+  const gone = stored.media ? outcome.gonePeople : [...was.keys()].filter(id => !here.has(id))
   if (gone.length) await tx.changed(sql`delete from cluster.people where person_id = any(${gone}::uuid[])`)
   for (let from = 0; from < rows.length; from += 2000) {
     const part = rows.slice(from, from + 2000)
@@ -225,7 +231,7 @@ async function savePeople(tx: FamilyTx, outcome: Outcome, version: number): Prom
   return media.map(m => m.mediaId)
 }
 
-async function saveQuestions(tx: FamilyTx, outcome: Outcome): Promise<void> {
+async function saveQuestions(tx: FamilyTx, outcome: OutcomeChange): Promise<void> {
   await tx.changed(sql`delete from cluster.questions`)
   for (const [rank, q] of outcome.questions.entries())
     await tx.changed(sql`
