@@ -159,6 +159,35 @@ describe('the partition is a function of faces and ledger', () => {
     expect(seen.some(p => p.groups.some(g => g.members.length > 24))).toBe(true)
   })
 
+  test('what only words kept apart comes together when they are taken back, and the reverse, also in what was kept', () => {
+    const own = direction(seeded(3))
+    const faces = portraits(own, 80, 'x', 4)
+    const options = { ...DEFAULTS, leaf: 16 }
+    const partitioner = new Partitioner(undefined, options)
+    const named = (undone: boolean): LedgerEntry[] =>
+      [X1, X2].map((anchors, k) => ({
+        id: `n${k}`,
+        sequence: k,
+        undone: undone && k === 1,
+        kind: 'name',
+        person: { personId: `P${k}`, anchors },
+        name: `name ${k}`,
+      }))
+    const [X1, X2] = [faces.slice(0, 30), faces.slice(40, 70)].map(list => list.map(face => face.id)) as [
+      string[],
+      string[],
+    ]
+    const sizes = (p: Partition): number[] => p.groups.map(g => g.members.length).sort((a, b) => a - b)
+    const answers = [[], named(false), named(true), named(false), []].map((ledger, k) => {
+      const p = partitioner.run({ added: k === 0 ? faces : [], gone: [], ledger })
+      expect(alike(p)).toEqual(alike(partition({ faces, ledger }, undefined, options)))
+      return sizes(p)
+    })
+    expect(answers[0]).toEqual([80])
+    expect(answers[1]!.length).toBeGreaterThan(1)
+    expect(answers).toEqual([answers[0], answers[1], [80], answers[1], [80]])
+  })
+
   test('a face whose embedding holds what is no number is like nobody', () => {
     const faces = family(5, 40, 4) as Face[]
     const broken: Face = { ...faces[0]!, id: 'broken', mediaId: 'b', embedding: new Float32Array(128).fill(NaN) }
