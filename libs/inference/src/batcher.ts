@@ -167,6 +167,8 @@ export class Batcher<M extends string> implements Inference<M> {
     // While the executor gives its memory back no worker may be started; the release pumps again when it is done.
     if (this.isReleasing) return
     const { executor } = this.options
+    // Nothing can be decided before a batch has ended, which pumps again; a queue of thousands is not gone through for each that joins it.
+    if (this.running.size > 0 && executor.idle().length === 0) return
     const decision = schedule(this.now(), [...this.queue.values()], executor.idle(), this.policy, this.turns)
     this.turns = decision.turns
     for (const id of decision.expired) {

@@ -93,13 +93,15 @@ export function admit(
 ): Refusal | undefined {
   const alone = policy.predictMs(request.model, request.rows)
   if (now + alone > request.deadline) return 'DEADLINE_TOO_SHORT'
-  const queued = sumOf(queue, ({ cost }) => cost)
+  let queued = 0
+  let owned = 0
+  for (const { cost, family } of queue) {
+    queued += cost
+    if (family === request.family) owned += cost
+  }
   // An empty queue takes any request: one that is larger than the whole bound must still be possible.
   if (queue.length > 0 && queued + request.cost > policy.maxQueuedCost) return 'QUEUE_FULL'
-  const own = queue.filter(({ family }) => family === request.family)
-  const owned = sumOf(own, ({ cost }) => cost)
-  if (own.length > 0 && owned + request.cost > FAMILY_TIMES_FREE * (policy.maxQueuedCost - queued))
-    return 'FAMILY_SHARE'
+  if (owned > 0 && owned + request.cost > FAMILY_TIMES_FREE * (policy.maxQueuedCost - queued)) return 'FAMILY_SHARE'
   const wait = predictedWaitMs(queue, request, policy, running)
   return now + wait + alone > request.deadline ? 'WAIT_TOO_LONG' : undefined
 }
@@ -115,14 +117,15 @@ export function predictedWaitMs(
   running: readonly number[],
 ): number {
   const byFamily = new Map<string, number>()
+  const msOf = shareOfBatchMs(policy)
   let otherLane = 0
   for (const other of queue) {
-    const ms = shareOfBatchMs(other, policy)
+    const ms = msOf(other)
     if (other.lane === request.lane) byFamily.set(other.family, (byFamily.get(other.family) ?? 0) + ms)
     else otherLane += ms
   }
   const before = byFamily.get(request.family) ?? 0
-  const withItself = before + shareOfBatchMs(request, policy)
+  const withItself = before + msOf(request)
   let ahead = before
   for (const [family, ms] of byFamily) if (family !== request.family) ahead += Math.min(ms, withItself)
   const weight = policy.interactiveWeight
@@ -133,7 +136,7 @@ export function predictedWaitMs(
 
 /** How long a refused caller should wait before it asks again: until half of what is queued now is done. */
 export function retryAfterMs(queue: readonly QueuedRequest[], policy: SchedulePolicy): number {
-  return Math.ceil(sumOf(queue, request => shareOfBatchMs(request, policy)) / policy.workers / 2)
+  return Math.ceil(sumOf(queue, shareOfBatchMs(policy)) / policy.workers / 2)
 }
 
 /**
@@ -152,21 +155,19 @@ export function schedule(
   turns: Turns = FIRST_TURNS,
 ): Decision {
   const expired: number[] = []
-  let waiting: QueuedRequest[] = []
+  const waiting = new WaitingLines()
   for (const request of queue)
     if (now + policy.predictMs(request.model, request.rows) > request.deadline) expired.push(request.id)
-    else waiting.push(request)
+    else waiting.add(request)
   const workers = [...idle]
   const dispatch: Batch[] = []
   let waitUntil: number | undefined
   while (workers.length > 0) {
-    const first = nextOf(waiting, turns)
+    const first = waiting.takeNext(turns)
     if (!first) break
     const batch = batchFrom(first, waiting, policy, turns)
-    const taken = new Set(batch.requests)
     const rows = sumOf(batch.requests, request => request.rows)
     const releaseAt = first.enqueuedAt + policy.maxDelayMs
-    waiting = waiting.filter(request => !taken.has(request))
     if (rows < policy.maxRows(first.model) && first.splitGroup === undefined && releaseAt > now) {
       waitUntil = Math.min(waitUntil ?? releaseAt, releaseAt)
       continue
@@ -178,47 +179,70 @@ export function schedule(
   return { dispatch, expired, turns, ...(waitUntil === undefined ? {} : { waitUntil }) }
 }
 
-/** The request whose turn it is: of the lane, then of the family that had least, the oldest. */
-function nextOf(requests: readonly QueuedRequest[], turns: Turns): QueuedRequest | undefined {
-  let next: { request: QueuedRequest; lane: number; family: number } | undefined
-  for (const request of requests) {
-    const lane = turnOf(turns.lanes, request.lane)
-    if (next && lane > next.lane) continue
-    const family = turnOf(turns.families[request.lane], request.family)
-    const order = next
-      ? lane - next.lane ||
-        rankOf(request.lane) - rankOf(next.request.lane) ||
-        family - next.family ||
-        request.enqueuedAt - next.request.enqueuedAt ||
-        request.id - next.request.id
-      : -1
-    if (order < 0) next = { request, lane, family }
+/** Those who wait, a line for each family in each lane: whose turn it is, is seen from the first of each. */
+class WaitingLines {
+  private readonly lanes: Record<Lane, Map<string, QueuedRequest[]>> = { interactive: new Map(), backfill: new Map() }
+
+  /** Sets a request into its line by age. Most come in that order. */
+  add(request: QueuedRequest): void {
+    const lane = this.lanes[request.lane]
+    const line = lane.get(request.family)
+    if (!line) return void lane.set(request.family, [request])
+    let place = line.length
+    while (place > 0 && isOlder(request, line[place - 1] as QueuedRequest)) place--
+    line.splice(place, 0, request)
   }
-  return next?.request
+
+  /**
+   * Takes the request whose turn it is out of its line: of the lane, then of the family that had least, the oldest; of those that `fits` lets pass.
+   */
+  takeNext(
+    turns: Turns,
+    fits: (request: QueuedRequest) => boolean = () => true,
+    only?: Lane,
+  ): QueuedRequest | undefined {
+    const order: Lane[] = turnOf(turns.lanes, 'interactive') <= turnOf(turns.lanes, 'backfill') ? BY_RANK : BY_NEED
+    for (const lane of only ? [only] : order) {
+      let next: { line: QueuedRequest[]; place: number; request: QueuedRequest; turn: number } | undefined
+      for (const [family, line] of this.lanes[lane]) {
+        const turn = turnOf(turns.families[lane], family)
+        if (next && turn > next.turn) continue
+        const place = line.findIndex(fits)
+        const request = line[place]
+        if (request && (!next || turn < next.turn || isOlder(request, next.request)))
+          next = { line, place, request, turn }
+      }
+      if (next) return next.line.splice(next.place, 1)[0]
+    }
+    return undefined
+  }
 }
 
-/** The first request and those that fit beside it, in the order of their turns, and what all have had then. */
+const BY_RANK: Lane[] = ['interactive', 'backfill']
+const BY_NEED: Lane[] = ['backfill', 'interactive']
+
+function isOlder(a: QueuedRequest, b: QueuedRequest): boolean {
+  return (a.enqueuedAt - b.enqueuedAt || a.id - b.id) < 0
+}
+
+/** A request and those that fit beside it, taken out of their lines in the order of their turns, its own lane first; and what all have had then. */
 function batchFrom(
   first: QueuedRequest,
-  waiting: readonly QueuedRequest[],
+  waiting: WaitingLines,
   policy: SchedulePolicy,
   turns: Turns,
 ): { requests: QueuedRequest[]; turns: Turns } {
   const requests = [first]
   let after = serve(turns, first, policy, true)
   let room = policy.maxRows(first.model) - first.rows
-  let others = waiting.filter(
-    other => other !== first && other.model === first.model && other.splitGroup === first.splitGroup,
-  )
+  const fits = ({ model, splitGroup, rows }: QueuedRequest) =>
+    model === first.model && splitGroup === first.splitGroup && rows <= room
   while (room > 0) {
-    others = others.filter(other => other.rows <= room)
-    const ofLane = others.filter(other => other.lane === first.lane)
-    const next = nextOf(ofLane.length > 0 ? ofLane : others, after)
+    const next = waiting.takeNext(after, fits, first.lane) ?? waiting.takeNext(after, fits)
     if (!next) break
     requests.push(next)
     after = serve(after, next, policy, false)
     room -= next.rows
-    others = others.filter(other => other !== next)
   }
   return { requests, turns: after }
 }
@@ -240,12 +264,18 @@ function takeWorker(workers: IdleWorker[], model: string): IdleWorker {
   return worker as IdleWorker
 }
 
-const rankOf = (lane: Lane): number => (lane === 'interactive' ? 0 : 1)
-
-/** What a request adds to a full batch of its model, ms. */
-function shareOfBatchMs({ model, rows }: QueuedRequest, policy: SchedulePolicy): number {
-  const full = policy.maxRows(model)
-  return (policy.predictMs(model, full) * rows) / full
+/** What each request adds to a full batch of its model, ms. Models are asked about once: a queue holds thousands of requests. */
+function shareOfBatchMs(policy: SchedulePolicy): (request: QueuedRequest) => number {
+  const perRow = new Map<string, number>()
+  return ({ model, rows }) => {
+    let ms = perRow.get(model)
+    if (ms === undefined) {
+      const full = policy.maxRows(model)
+      ms = policy.predictMs(model, full) / full
+      perRow.set(model, ms)
+    }
+    return ms * rows
+  }
 }
 
 function sumOf<T>(values: readonly T[], of: (value: T) => number): number {
