@@ -67,11 +67,11 @@ test('a request that is refused because of the queue hears when to come back, an
   const answers = Array.from({ length: 30 }, () => batcher.run('one', picture(1), { ...later(), family: 'many' }))
   const settled = Promise.allSettled(answers)
   await expect(answers[29]).rejects.toMatchObject({ code: 'RESOURCE_EXHAUSTED', reason: 'INFERENCE_BUSY' })
-  // Of the ten that may wait, eight of one family; half of them take 40 ms.
-  await expect(answers[29]).rejects.toMatchObject({ details: { retry_after_ms: '40' } })
+  // Of the ten that may wait, seven of one family; half of them take 35 ms.
+  await expect(answers[29]).rejects.toMatchObject({ details: { retry_after_ms: '35' } })
   const hurried = batcher.run('one', picture(2), { deadline: Date.now() + 15, family: 'other' })
   await expect(hurried).rejects.toMatchObject({ code: 'RESOURCE_EXHAUSTED' })
-  expect((await refused('FAMILY_SHARE')) - before).toBe(21)
+  expect((await refused('FAMILY_SHARE')) - before).toBe(22)
   expect(await refused('WAIT_TOO_LONG')).toBeGreaterThanOrEqual(1)
   const closing = batcher.close()
   await executor.step()

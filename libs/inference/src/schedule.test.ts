@@ -251,6 +251,7 @@ describe('admit', () => {
           if (own.length > 1) expect(cost(own)).toBeLessThanOrEqual(0.75 * policy.maxQueuedCost)
         }
       }),
+      { numRuns: 1_000 },
     )
   })
 

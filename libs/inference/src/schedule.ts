@@ -101,7 +101,8 @@ export function admit(
   }
   // An empty queue takes any request: one that is larger than the whole bound must still be possible.
   if (queue.length > 0 && queued + request.cost > policy.maxQueuedCost) return 'QUEUE_FULL'
-  if (owned > 0 && owned + request.cost > FAMILY_TIMES_FREE * (policy.maxQueuedCost - queued)) return 'FAMILY_SHARE'
+  const free = policy.maxQueuedCost - queued - request.cost
+  if (owned > 0 && owned + request.cost > FAMILY_TIMES_FREE * free) return 'FAMILY_SHARE'
   const wait = predictedWaitMs(queue, request, policy, running)
   return now + wait + alone > request.deadline ? 'WAIT_TOO_LONG' : undefined
 }
