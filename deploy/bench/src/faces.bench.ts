@@ -24,7 +24,7 @@ const photos = [
 const rounds = 5
 const decodedSide = 1600
 /** The pipeline's speed over that of its models alone, and over that of the models that face-api has too in TensorFlow.js. */
-const leastOfRaw = 0.8
+const leastOfRaw = 0.9
 const leastOfTfjs = 4
 
 interface Run {

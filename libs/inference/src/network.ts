@@ -29,10 +29,17 @@ export function pixelInput(graph: OnnxGraph, size: Dimension, preprocessing: Pre
   return normalised(graph, pixelPlanes(graph, size), preprocessing)
 }
 
-/** The same input as planes [N,3,H,W] of 0 to 255. */
-export function pixelPlanes(graph: OnnxGraph, size: Dimension): Value {
-  const pixels = graph.input('input', 'uint8', ['N', size, size, 3])
-  const floats = graph.node('Cast', [pixels], { to: ONNX_TYPES.float32 })
+/** The same input as planes [N,3,H,W] of bytes. */
+function bytePlanes(graph: OnnxGraph, size: Dimension): Value {
+  return graph.node('Transpose', [pixelBytes(graph, size)], { perm: [0, 3, 1, 2] })
+}
+
+function pixelBytes(graph: OnnxGraph, size: Dimension): Value {
+  return graph.input('input', 'uint8', ['N', size, size, 3])
+}
+
+function pixelPlanes(graph: OnnxGraph, size: Dimension): Value {
+  const floats = graph.node('Cast', [pixelBytes(graph, size)], { to: ONNX_TYPES.float32 })
   return graph.node('Transpose', [floats], { perm: [0, 3, 1, 2] })
 }
 
@@ -45,7 +52,7 @@ export function normalised(graph: OnnxGraph, planes: Value, { mean, scale }: Pre
 /** The layers that face-api's networks are made of, over one graph and one set of weights. A tensor that several layers read is stored once. */
 export class Network {
   readonly graph: OnnxGraph
-  /** The picture's planes [N,3,H,W]: normalised, or 0 to 255 without `preprocessing`. */
+  /** The picture's planes [N,3,H,W]: normalised, or bytes without `preprocessing`. */
   readonly pixels: Value
   private readonly stored = new Map<string, Value>()
 
@@ -56,7 +63,7 @@ export class Network {
     preprocessing?: Preprocessing,
   ) {
     this.graph = new OnnxGraph(name)
-    this.pixels = preprocessing ? pixelInput(this.graph, size, preprocessing) : pixelPlanes(this.graph, size)
+    this.pixels = preprocessing ? pixelInput(this.graph, size, preprocessing) : bytePlanes(this.graph, size)
   }
 
   relu(x: Value): Value {

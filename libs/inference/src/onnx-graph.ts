@@ -65,6 +65,11 @@ export class OnnxGraph {
     return this.constant('float32', dims, data instanceof Float32Array ? data : Float32Array.from(data))
   }
 
+  /** A constant byte without dimensions. */
+  byte(value: number): Value {
+    return this.constant('uint8', [], Uint8Array.of(value))
+  }
+
   scalar(value: number): Value {
     return this.floats([value], [])
   }

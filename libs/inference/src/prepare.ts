@@ -6,7 +6,7 @@ import { KeepsakeError } from '@keepsake/rpc'
 import { MODELS, MODEL_NAMES, type ModelName } from './catalogue.js'
 
 /** Raise this when a builder changes what it writes: every model is then converted again. */
-const CONVERTER_VERSION = 1
+const CONVERTER_VERSION = 2
 
 /** `manifest.json` in the models folder: what was made from what. */
 interface Manifest {

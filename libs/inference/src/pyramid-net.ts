@@ -1,6 +1,6 @@
 import { Network } from './network.js'
-import type { OnnxGraph, Value } from './onnx-graph.js'
-import { tinyFaceBranch, tinyFaceGuesses } from './tiny-face-net.js'
+import { ONNX_TYPES, type OnnxGraph, type Value } from './onnx-graph.js'
+import { TINY_FACE_STRIDE, tinyFaceGuesses, tinyFaceRows, tinyFaceStarts } from './tiny-face-net.js'
 import type { Weights } from './weights.js'
 
 /** One picture of a pyramid. */
@@ -29,29 +29,70 @@ export function pyramidGuesses(size: number, scales: readonly Scale[] = PYRAMID_
 }
 
 /**
- * tiny_face_detector over a pyramid, as one graph: five branches over one picture of `size` pixels (a multiple of 32), with one set of weights, each
- * stored once. `face_boxes` [N,K,4] are x0, y0, x1, y1 in parts of the picture (they may lie outside 0 to 1), `face_scores` [N,K] 0 to 1, those of the smallest
- * scale first. Each branch starts from the picture by itself and the largest runs last, so that when it does nothing of the others is alive but their
- * answers, and the runtime needs no more memory than for the largest alone.
+ * tiny_face_detector over a pyramid, as one graph: five branches over one picture of `size` pixels (a multiple of 256, or 320), with one set of weights, each
+ * stored once. `face_boxes` [N,K,4] are x0, y0, x1, y1 in parts of the picture (they may lie outside 0 to 1), `face_scores` [N,K] 0 to 1, those of the
+ * smallest scale first.
+ *
+ * onnxruntime runs the last branch, the largest, first (a depth-first walk from the end), and each to its end before the next. The smaller ones then find the memory
+ * that the largest gave back, and the graph needs what the largest alone needs: all that is alive beside it are the picture's bytes.
  */
 export function buildPyramid(weights: Weights, size: number, scales: readonly Scale[] = PYRAMID_SCALES): Uint8Array {
   const net = new Network(`face_pyramid_${size}`, weights, size)
   const { graph } = net
-  const answers = scales.map(scale => {
-    const side = size * scale.part
-    const border = Math.round(side * scale.border)
-    const scaled = shrunk(graph, net.pixels, scale.part)
-    const padded = border === 0 ? scaled : surrounded(graph, scaled, border)
-    const { boxes, scores } = tinyFaceBranch(net, padded, side + 2 * border)
-    const inside = border === 0 ? boxes : graph.node('Sub', [boxes, graph.scalar(border)])
-    return { boxes: graph.node('Mul', [inside, graph.scalar(1 / side)]), scores }
+  let shared: Value | undefined
+  const floats = () => (shared ??= graph.node('Cast', [net.pixels], { to: ONNX_TYPES.float32 }))
+  const rows = scales.map(({ part, border }) => {
+    const scaled = shrunk(graph, part === 1 ? widened(graph, net.pixels) : floats(), part)
+    const black = Math.round(size * part * border)
+    return tinyFaceRows(net, black === 0 ? scaled : surrounded(graph, scaled, black))
   })
-  const joined = (values: Value[]) =>
-    values.length === 1 ? (values[0] as Value) : graph.node('Concat', values, { axis: 1 })
+  const { boxes, scores } = decoded(
+    graph,
+    rows.length === 1 ? (rows[0] as Value) : graph.node('Concat', rows, { axis: 1 }),
+    scales.map(({ part, border }) => ({ side: size * part, black: Math.round(size * part * border) })),
+  )
   const count = pyramidGuesses(size, scales)
-  graph.output('face_boxes', joined(answers.map(answer => answer.boxes)), ['N', count, 4])
-  graph.output('face_scores', joined(answers.map(answer => answer.scores)), ['N', count])
+  graph.output('face_boxes', boxes, ['N', count, 4])
+  graph.output('face_scores', scores, ['N', count])
   return graph.encode()
+}
+
+/** Guesses of all scales as boxes in parts of the picture, and scores. Decoded together: nodes for each scale would cost memory that counts where pictures are small. */
+function decoded(
+  graph: OnnxGraph,
+  rows: Value,
+  scales: readonly { side: number; black: number }[],
+): { boxes: Value; scores: Value } {
+  const steps: number[] = []
+  const corners: number[] = []
+  const halves: number[] = []
+  for (const { side, black } of scales) {
+    const starts = tinyFaceStarts(side + 2 * black)
+    for (const corner of starts.corners) corners.push((corner - black) / side)
+    for (const half of starts.halves) halves.push(half / side)
+    for (let guess = 0; guess < starts.corners.length / 2; guess++) steps.push(TINY_FACE_STRIDE / side)
+  }
+  const count = steps.length
+  const [offset, logSize, face] = graph.nodeWithOutputs('Split', [rows, graph.integers([2, 2, 1])], { axis: 2 }, 3) as [
+    Value,
+    Value,
+    Value,
+  ]
+  const shift = graph.node('Mul', [graph.node('Sigmoid', [offset]), graph.floats(steps, [1, count, 1])])
+  const centre = graph.node('Add', [shift, graph.floats(corners, [1, count, 2])])
+  const half = graph.node('Mul', [graph.node('Exp', [logSize]), graph.floats(halves, [1, count, 2])])
+  return {
+    boxes: graph.node('Concat', [graph.node('Sub', [centre, half]), graph.node('Add', [centre, half])], { axis: 2 }),
+    scores: graph.node('Sigmoid', [graph.node('Squeeze', [face, graph.integers([2])])]),
+  }
+}
+
+/**
+ * Bytes as floats, for the largest branch alone. Not a Cast: the runtime would find that it is the smaller branches' Cast, and keep the picture's floats for them while the
+ * largest runs, a seventh of what that needs.
+ */
+function widened(graph: OnnxGraph, bytes: Value): Value {
+  return graph.node('DequantizeLinear', [bytes, graph.scalar(1), graph.byte(0)])
 }
 
 /** Brings planes to a part of their side: 1, 3/4, or a half or a quarter of such a part. */

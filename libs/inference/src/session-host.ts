@@ -26,6 +26,8 @@ export class SessionHost {
       // One thread per session, and no spinning: spinning threads made two workers slower than one (models.md section 5).
       intraOpNumThreads: 1,
       interOpNumThreads: 1,
+      // A block for the whole run, laid out after the first: the memory of the first stays beside it. SSD then holds 107 MiB instead of 67 and is no faster.
+      enableMemPattern: start.provider !== 'cpu',
       executionProviders: [start.provider],
       // Fatal only: every error also rejects the run and is told to the caller.
       logSeverityLevel: 4,
