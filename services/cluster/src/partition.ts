@@ -9,6 +9,8 @@ import { FaceTable } from './face-table.js'
 import { FinalClusters } from './final-clusters.js'
 import type { LedgerEntry, Said } from './ledger.js'
 import { readLedger } from './ledger.js'
+import type { Verdicts } from './look-alikes.js'
+import { tellApart } from './look-alikes.js'
 import { faceScore } from './sums.js'
 import type { Part } from './time-trie.js'
 import { changePart } from './time-trie.js'
@@ -47,6 +49,8 @@ export interface Partition {
   /** For questions: the clusters behind the groups. Good until the memory is used for another run. */
   clusters: FinalClusters
   conflicts: Conflicts
+  /** What was decided about named children beyond their clusters. */
+  verdicts: Verdicts
 }
 
 /** A face of this quality or less does not shape people; it joins one where it fits. */
@@ -194,8 +198,10 @@ export class Partitioner {
     const said = readLedger(change.ledger)
     this.#take(change, said)
     const clusters = this.#final()
-    const groups = this.#groupsFrom(clusters, said, change.births ?? new Map())
-    return { groups, said, memory: this, clusters, conflicts: this.#conflicts.of }
+    const births = change.births ?? new Map<string, number>()
+    const verdicts = tellApart(clusters, this.#conflicts.of, said, this.#people, births)
+    const groups = this.#groupsFrom(clusters, said, births, verdicts)
+    return { groups, said, memory: this, clusters, conflicts: this.#conflicts.of, verdicts }
   }
 
   #take(change: Change, said: Said): void {
@@ -361,12 +367,21 @@ export class Partitioner {
   }
 
   /** Clusters -> people: clusters of one name are one person, nobody is there before birth, and once per picture. */
-  #groupsFrom(clusters: FinalClusters, said: Said, births: ReadonlyMap<string, number>): Group[] {
+  #groupsFrom(clusters: FinalClusters, said: Said, births: ReadonlyMap<string, number>, verdicts: Verdicts): Group[] {
     const byLabel = new Map<number, number[]>()
     const lists: { said?: string; roots: number[] }[] = []
+    const parted: number[] = []
     clusters.clusters.forEach((cluster, root) => {
       if (this.#way[cluster.first] === NOBODY) return
       const label = clusters.label[root]!
+      if (
+        label >= 0
+          ? verdicts.children.has(this.#people[label]!)
+          : verdicts.person.has(cluster.first) || verdicts.open.has(cluster.first) || verdicts.parts.has(cluster.first)
+      ) {
+        parted.push(root)
+        return
+      }
       if (label < 0) lists.push({ roots: [root] })
       else {
         const found = byLabel.get(label)
@@ -393,39 +408,48 @@ export class Partitioner {
         equal(known.roots, roots) &&
         !list.roots.some(root => retold.has(root))
           ? known
-          : { said: list.said, roots, birth, groups: this.#groupsOf(clusters, list, birth, said) }
+          : {
+              said: list.said,
+              roots,
+              birth,
+              groups: this.#groupsOf(
+                clusters,
+                { ...list, faces: facesOf(clusters, list.roots), whole: true },
+                birth,
+                said,
+              ),
+            }
       kept.set(roots[0]!, entry)
       groups.push(...entry.groups)
     }
     this.#groups = kept
+    for (const list of partedLists(clusters, parted, this.#people, verdicts)) {
+      const child = list.said === undefined ? undefined : said.attributes.get(list.said)?.childId
+      const birth = child === undefined ? undefined : births.get(child)
+      groups.push(...this.#groupsOf(clusters, { ...list, whole: false }, birth, said))
+    }
     return groups.sort((a, b) => this.table.compare(a.first, b.first)).map(({ group }) => group)
   }
 
   #groupsOf(
     clusters: FinalClusters,
-    list: { said?: string; roots: readonly number[] },
+    list: { said?: string; faces: readonly Placed[]; whole: boolean },
     birth: number | undefined,
     said: Said,
   ): Known['groups'] {
     const { table } = this
-    const roots = list.roots.map(root => clusters.clusters[root]!)
-    const slots = list.roots.flatMap(root => clusters.members(root))
+    const slots = list.faces.map(([slot]) => slot)
+    const of = list.faces.map(([, root]) => clusters.clusters[root]!)
     const { sums } = clusters
-    const scores = (): Float64Array => {
-      const score = new Float64Array(slots.length)
-      let at = 0
-      for (const cluster of roots)
-        for (const slot of cluster.slots)
-          score[at++] = cluster.count < 2 ? 0 : faceScore(table, slot, sums(cluster), true)
-      return score
-    }
+    const scores = (): Float64Array =>
+      Float64Array.from(slots, (slot, k) => (of[k]!.count < 2 ? 0 : faceScore(table, slot, sums(of[k]!), true)))
     const isConfirmed = (face: Face): boolean => list.said !== undefined && said.confirmed.get(face.id) === list.said
     const member = (slot: number, score: number): Member => {
       const face = table.faces[slot]!
       return { face, score, confirmed: isConfirmed(face) }
     }
     const named = list.said === undefined ? {} : { said: list.said }
-    if (birth === undefined && roots.length === 1 && !roots[0]!.doubled) {
+    if (list.whole && birth === undefined && of[0]!.count === slots.length && !of[0]!.doubled) {
       const make = (): Member[] => {
         const score = scores()
         return slots.map((slot, k) => member(slot, score[k]!))
@@ -469,6 +493,56 @@ export class Partitioner {
       }
     }
   }
+}
+
+/** A face by slot, and the root of its cluster. */
+type Placed = readonly [number, number]
+
+const facesOf = (clusters: FinalClusters, roots: readonly number[]): Placed[] =>
+  roots.flatMap(root => clusters.members(root).map(i => [i, root] as const))
+
+/** Clusters of named children, face by face: to the child that a face is; what cannot be told is nobody's yet. */
+function partedLists(
+  clusters: FinalClusters,
+  roots: readonly number[],
+  people: readonly string[],
+  verdicts: Verdicts,
+): { said?: string; faces: Placed[] }[] {
+  const byPerson = new Map<string, Placed[]>()
+  const lists: { said?: string; faces: Placed[] }[] = []
+  for (const root of roots) {
+    const label = clusters.label[root]!
+    const open: Placed[] = []
+    const parts = new Map<string | number, Placed[]>()
+    const told = new Set<string>()
+    for (const i of clusters.members(root)) {
+      const person = verdicts.person.get(i) ?? (verdicts.open.has(i) || label < 0 ? undefined : people[label]!)
+      const part = verdicts.parts.get(i)
+      if (person === undefined && part !== undefined) {
+        const list = parts.get(part)
+        if (list) list.push([i, root])
+        else parts.set(part, [[i, root]])
+        continue
+      }
+      if (person === undefined) {
+        open.push([i, root])
+        continue
+      }
+      told.add(person)
+      const list = byPerson.get(person)
+      if (list) list.push([i, root])
+      else {
+        const faces: Placed[] = [[i, root]]
+        byPerson.set(person, faces)
+        lists.push({ said: person, faces })
+      }
+    }
+    for (const faces of parts.values()) lists.push({ faces })
+    // They stay together only where nothing says that their cluster is of two people.
+    if (told.size === 0 && label < 0 && open.length) lists.push({ faces: open })
+    else for (const each of open) lists.push({ faces: [each] })
+  }
+  return lists
 }
 
 /** A face that was taken away from somebody must not pull its neighbours away from him; a poor one must not bridge two people. */
