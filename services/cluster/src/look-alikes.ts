@@ -281,7 +281,7 @@ function joinByTime(
     children
       .flatMap(child => {
         const prototype = prototypes.get(child)!
-        if (clusters.clusters[root]!.not?.has(child.number)) return []
+        if (clusters.members(root).some(i => clusters.demands.not.get(i)?.has(child.number))) return []
         if (taken.get(child)!.some(other => clusters.conflictShare(root, other) > beside.get(child)!)) return []
         let [sum, weight] = [0, 0]
         for (const i of clusters.members(root)) {
