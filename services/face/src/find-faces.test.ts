@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import type { Models } from './detector.js'
+import { DETECTORS, type Models } from './detector.js'
 import { findFaces } from './find-faces.js'
 import { Picture } from './picture.js'
 import { drawFaces, StubModels } from './testing/stub-models.js'
@@ -66,6 +66,17 @@ describe('a picture that may lie on its side', () => {
     expect(await findFaces(new Picture(drawFaces(64, 48, [])), models, options)).toEqual([])
     expect(Object.fromEntries(models.runs)).toEqual({ ssd_mobilenetv1: 1, facemesh_detection_full: 9 })
   })
+})
+
+test.each([
+  [1, 1],
+  [1, 30_000],
+  [30_000, 1],
+])('a picture of %i x %i pixels holds nobody, whatever looks for faces', async (width, height) => {
+  for (const detector of Object.values(DETECTORS)) {
+    const picture = new Picture(drawFaces(width, height, []))
+    expect(await findFaces(picture, new StubModels(), options, detector)).toEqual([])
+  }
 })
 
 test('three hundred faces end as the two hundred that the detector is surest of', async () => {
