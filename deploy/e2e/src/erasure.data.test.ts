@@ -107,6 +107,25 @@ describe('what is erased is gone from every table, topic, object and log', () =>
     await objectsGone(portrait.faceId)
   })
 
+  test('a stranger among the faces of one of the family, “not ours”: vector and crop, and the photo stays', async () => {
+    const { api, base, family, portraits } = lived
+    const portrait = portraits[3]
+    if (portrait === undefined) throw new Error('a fourth portrait is needed')
+    const item = () => api.get<Media>(`${base}/media/${portrait.id}`)
+    const personId = (await item()).faces?.find(face => face.id === portrait.faceId)?.personId ?? ''
+    const { id } = await api.post<Person>(`${base}/people/${personId}/split`, { faceIds: [portrait.faceId] })
+    const { erasureIds } = await api.post<{ erasureIds: string[] }>(`${base}/people/${id}/not-ours`, {})
+    expect(erasureIds).toHaveLength(1)
+    const receipt = await complete(api, `${base}/erasures/${erasureIds[0]}`)
+    expect(receipt.kind).toBe('face')
+    await gone([portrait.vector, portrait.crop])
+    await objectsGone(portrait.faceId)
+    await settled(api, family)
+    const after = await item()
+    expect(after.state).toBe('ready')
+    expect(after.faces?.map(face => face.id)).not.toContain(portrait.faceId)
+  })
+
   test("a member: what she wrote, and nobody else's (her account is hers)", async () => {
     const { api, base, uncle } = lived
     const receipt = await complete(api, `${base}/erasures/${await erase(api, `${base}/members/${uncle.memberId}`)}`)

@@ -509,17 +509,24 @@ describe('people who are none of the family’s', () => {
     await cluster.confirmFace({ faceId: face, personId: (await personOn(world, confirmed[0]!))! }, parent)
     await age(world, [...hanas, ...yuis, ...linked, ...confirmed], 89)
     expect(await look()).toBe(0)
+    // Split off is not confirmed.
+    const splitOff = facesOn(world, hanas)[0]!
+    await cluster.splitPerson({ personId: named, faceIds: [splitOff.id] }, parent)
+    // Nobody has spoken about anybody for as long.
+    await database.rows(`update cluster.corrections set at = now() - interval '91 days' where family_id = $1`, [
+      world.id,
+    ])
     await age(world, [...hanas, ...yuis, ...linked, ...confirmed], 91)
     await look()
     await until(async () => (await erasuresOf(world)).length > 0)
-    const strangers = facesOn(world, yuis)
+    const strangers = [...facesOn(world, yuis), splitOff]
     expect(await rowsWith(strangers.map(f => f.embedding))).toEqual([])
     await until(async () => (await rowsWith(strangers.map(f => f.id))).length === 0)
-    expect((await rowsWith(facesOn(world, hanas).map(f => f.embedding))).length).toBe(4)
+    expect((await rowsWith(facesOn(world, hanas).map(f => f.embedding))).length).toBe(3)
     const [erasure] = await erasuresOf(world)
-    expect(erasure).toMatchObject({ kind: 'face', byMemberId: '', mediaIds: [...yuis].sort() })
+    expect(erasure).toMatchObject({ kind: 'face', byMemberId: '', mediaIds: strangers.map(f => f.mediaId).sort() })
     expect(erasure!.ids.sort()).toEqual(strangers.map(f => f.id).sort())
-    expect(await assignments(world, [...hanas, ...linked, ...confirmed])).toHaveLength(8)
+    expect(await assignments(world, [...hanas, ...linked, ...confirmed])).toHaveLength(7)
     // Told late, the faces do not come back; a new picture of the same stranger starts anew.
     await seen(world, yuis[0]!)
     const again = picture(world, [yui!])
@@ -570,6 +577,12 @@ describe('people who are none of the family’s', () => {
     for (const id of hanas) await seen(world, id)
     await settled(world, 7)
     expect(await assignments(world, hanas)).toEqual([])
+    // A stranger among the faces of one of the family: split off, and gone.
+    const [among] = facesOn(world, yuis)
+    const split = await cluster.splitPerson({ personId: ours, faceIds: [among!.id] }, parent)
+    await cluster.eraseStranger({ personId: split.person!.id }, parent)
+    expect(await rowsWith([among!.embedding])).toEqual([])
+    expect(await assignments(world, yuis)).toHaveLength(2)
   })
 })
 

@@ -20,7 +20,7 @@ export const errors = {
     new KeepsakeError({
       code: 'FAILED_PRECONDITION',
       reason: 'PERSON_IS_OURS',
-      message: 'This person has a name, is one of your children or was confirmed by a parent. Take that back first.',
+      message: 'This person has a name or is one of your children. Take that back first.',
     }),
   mergeWithItself: () =>
     new KeepsakeError({

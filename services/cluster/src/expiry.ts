@@ -26,6 +26,14 @@ export function lastWords(entries: readonly { entry: LedgerEntry; at: Date }[]):
   return last
 }
 
+/** Faces of which a parent said who they are. To split faces off is not to say so: strangers are split off, too. */
+export const confirmedFaces = (entries: readonly { entry: LedgerEntry; undone: boolean }[]): string[] =>
+  entries.flatMap(({ entry, undone }) =>
+    !undone && (entry.kind === 'confirm' || (entry.kind === 'answer' && entry.answer === 'person'))
+      ? [entry.faceId]
+      : [],
+  )
+
 /**
  * Erases faces of people without a name, a child or a confirmed face, and faces of nobody, when so many days have passed since the item was taken in
  * and since somebody spoke about the person; at most ERASED_AT_ONCE of them, the oldest first. What lies in the trash waits for its end there. Says
@@ -39,8 +47,8 @@ export async function expireFaces(tx: FamilyTx, days: number): Promise<number> {
   if (!family) return 0
   // Faces that no run has seen yet are nobody's for now only.
   if (!family.isSorted) return lookAgain(tx, '5 seconds')
-  const words = await tx.many<{ entry: LedgerEntry; at: Date }>(
-    sql`select entry, at from cluster.corrections where family_id = ${tx.familyId}`,
+  const words = await tx.many<{ entry: LedgerEntry; undone: boolean; at: Date }>(
+    sql`select entry, undone, at from cluster.corrections where family_id = ${tx.familyId}`,
   )
   const spoken = [...lastWords(words)]
   const over = sql`now() - ${days} * interval '1 day'`
@@ -53,7 +61,8 @@ export async function expireFaces(tx: FamilyTx, days: number): Promise<number> {
       on said.person_id = f.person_id
     where f.family_id = ${tx.familyId} and not i.trashed and f.taken_in_at < ${over} and coalesce(said.at < ${over}, true)
       and p.name is null and p.child_id is null
-      and not exists (select 1 from cluster.faces c where c.family_id = f.family_id and c.person_id = f.person_id and c.confirmed)
+      and not exists (select 1 from cluster.faces c where c.family_id = f.family_id and c.person_id = f.person_id and c.confirmed
+        and c.face_id = any(${confirmedFaces(words)}::uuid[]))
     order by f.taken_in_at, f.face_id limit ${ERASED_AT_ONCE}`)
   if (faces.length > 0) await beginFaceErasure(tx, faces)
   await lookAgain(tx, faces.length === ERASED_AT_ONCE ? '5 seconds' : '1 day')

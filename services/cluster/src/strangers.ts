@@ -31,7 +31,7 @@ export async function beginFaceErasure(
   return erasureId
 }
 
-/** "Not ours": erases every face of a person for good. Throws PERSON_NOT_FOUND, and PERSON_IS_OURS for one with a name, a child or a confirmed face. */
+/** "Not ours": erases every face of a person for good. Throws PERSON_NOT_FOUND, and PERSON_IS_OURS for one with a name or a child: that is said by mistake. */
 export async function eraseStranger(
   tx: FamilyTx,
   by: MemberCaller,
@@ -41,9 +41,7 @@ export async function eraseStranger(
   // Before anything is read: a parent who names the person at this moment comes before or after, not in between.
   const generation = await touch(tx)
   const person = await tx.maybe<{ ours: boolean }>(sql`
-    select p.name is not null or p.child_id is not null or exists (
-      select 1 from cluster.faces f where f.family_id = p.family_id and f.person_id = p.person_id and f.confirmed) as ours
-    from cluster.people p where family_id = ${tx.familyId} and person_id = ${personId}`)
+    select name is not null or child_id is not null as ours from cluster.people where family_id = ${tx.familyId} and person_id = ${personId}`)
   if (!person) throw errors.personNotFound()
   if (person.ours) throw errors.personIsOurs()
   const faces = await tx.many<FaceOnItem>(sql`

@@ -331,7 +331,7 @@ export const peopleEndpoints: readonly AnyEndpoint[] = [
     path: `${base}/people/{personId}/not-ours`,
     id: 'eraseStranger',
     summary:
-      'Says that a person is none of the family’s: every face of theirs is erased for good and not found again in these pictures. A person with a name, a child or a confirmed face is refused.',
+      'Says that a person is none of the family’s: every face of theirs is erased for good and not found again in these pictures. A person with a name or a child is refused.',
     answer: z.object({
       erasureIds: z.array(z.string()).meta({ description: 'Receipts, one for each 500 faces.' }),
     }),
