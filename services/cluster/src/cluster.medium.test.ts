@@ -1,4 +1,4 @@
-import { uuidv7 } from '@keepsake/db'
+import { sql, uuidv7 } from '@keepsake/db'
 import { ErasureStarted, FacesDetected, FamilyChanged, MediaChanged, MediaRemoved, publish } from '@keepsake/events'
 import { AlbumServiceService, DescribedMedia, Media } from '@keepsake/proto/album/v1'
 import { ClusterServiceService } from '@keepsake/proto/cluster/v1'
@@ -237,6 +237,24 @@ describe('people', () => {
     await seen(world, marker)
     await until(async () => (await personOn(world, marker)) !== undefined)
     expect(await personOn(world, hanas[0]!)).toBe(yuiId)
+  })
+
+  test('a face whose embedding is no number is refused, and the others of its picture are taken', async () => {
+    const { world, hana: person } = await twoPeople()
+    const mediaId = picture(world, [hana!, mio!])
+    const item = world.media.get(mediaId)!
+    const [sound, broken] = item.faces
+    const bytes = Buffer.from(broken!.embedding)
+    bytes.writeFloatLE(NaN, 40)
+    world.media.set(mediaId, { ...item, faces: [sound!, { ...broken!, embedding: bytes }] })
+    await seen(world, mediaId)
+    await until(async () => (await personOn(world, mediaId)) === person)
+    const stored = await database
+      .db('cluster')
+      .family(world.id, tx =>
+        tx.many<{ faceId: string }>(sql`select face_id from cluster.faces where media_id = ${mediaId}`),
+      )
+    expect(stored.map(row => row.faceId)).toEqual([sound!.id])
   })
 
   test('a relative sees people only by items she may see; nobody sees another family', async () => {

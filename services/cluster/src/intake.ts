@@ -3,6 +3,8 @@ import { sql } from '@keepsake/db'
 import { bury, isGone, PeopleChanged, publish } from '@keepsake/events'
 import type { DescribedMedia } from '@keepsake/proto/album/v1'
 import type { ItemFaces } from '@keepsake/proto/face/v1'
+import { logger } from '@keepsake/telemetry'
+import { flawOf } from './embedding.js'
 import { readEntries, touch } from './store.js'
 
 /** The consumer group, and the kind of its tombstones. */
@@ -12,7 +14,10 @@ const KIND = 'media'
 /** Where a date says nothing about when a picture was taken. */
 const UNTRUSTED = new Set(['file-date', ''])
 
-/** Takes over the faces of an item, unless it is gone or a later observation is here already. */
+/**
+ * Takes over the faces of an item, unless it is gone or a later observation is here already. A face whose embedding cannot be compared with anything is
+ * refused, and the item counts as one whose faces failed; its other faces are taken.
+ */
 export async function takeFaces(tx: FamilyTx, item: ItemFaces, facts: DescribedMedia | undefined): Promise<void> {
   const { mediaId, version } = item
   // A face service of the release before knows one version only.
@@ -22,17 +27,24 @@ export async function takeFaces(tx: FamilyTx, item: ItemFaces, facts: DescribedM
     sql`select version from cluster.items where media_id = ${mediaId} for update`,
   )
   if (known && known.version > version) return
+  const faces = item.faces.filter(face => {
+    const flaw = flawOf(face.embedding)
+    if (flaw !== undefined)
+      logger('cluster').warn({ media_id: mediaId, face_id: face.id }, `a face was refused: ${flaw}`)
+    return flaw === undefined
+  })
   const gone = await tx.many<{ personId: string | null }>(sql`
-    delete from cluster.faces where media_id = ${mediaId} and not face_id = any(${item.faces.map(f => f.id)}::uuid[])
+    delete from cluster.faces where media_id = ${mediaId} and not face_id = any(${faces.map(f => f.id)}::uuid[])
     returning person_id`)
   // The family's generation rises only where people can change by it.
-  const generation = gone.length > 0 || item.faces.length > 0 ? await touch(tx) : 0
+  const generation = gone.length > 0 || faces.length > 0 ? await touch(tx) : 0
+  const failed = item.state === 'failed' || faces.length < item.faces.length
   await tx.changed(sql`
     insert into cluster.items (family_id, media_id, version, generation, faces_failed)
-    values (${tx.familyId}, ${mediaId}, ${version}, ${generation}, ${item.state === 'failed'})
+    values (${tx.familyId}, ${mediaId}, ${version}, ${generation}, ${failed})
     on conflict (family_id, media_id) do update set version = excluded.version, faces_failed = excluded.faces_failed,
       generation = greatest(items.generation, excluded.generation)`)
-  for (const face of item.faces) {
+  for (const face of faces) {
     // The answer may be older than the removal of one of its faces.
     if (await isGone(tx, GROUP, 'face', face.id)) continue
     const box = face.box ?? { x: 0, y: 0, w: 0, h: 0 }
