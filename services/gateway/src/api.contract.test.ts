@@ -323,7 +323,7 @@ describe('items', () => {
           roll: 0,
         }
         const rest = { embedding: Buffer.alloc(0), ranges: [], cropKey: '', sharpness: 0 }
-        return { items: [{ mediaId, version: 1, state: 'done', faces: [{ ...face, ...more, ...rest }] }] }
+        return { items: [{ mediaId, version: 1, pipeline: 1, state: 'done', faces: [{ ...face, ...more, ...rest }] }] }
       },
     }
     album.answers['cluster'] = {
