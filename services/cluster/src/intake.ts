@@ -153,7 +153,11 @@ export async function eraseFaces(tx: FamilyTx, { erasureId, ids, mediaIds }: Fac
   const faces = await tx.changed(sql`delete from cluster.faces where face_id = any(${ids}::uuid[])`)
   const said = await forgetFaces(tx, new Set(ids))
   if (faces > 0) {
-    await touch(tx)
+    // The next run reads the items that changed; it need not read the whole family because some faces went.
+    const generation = await touch(tx)
+    await tx.changed(
+      sql`update cluster.items set generation = ${generation} where media_id = any(${mediaIds}::uuid[]) and version >= 0`,
+    )
     await noteArrival(tx)
   }
   await tellItems(tx, mediaIds, erasureId)
