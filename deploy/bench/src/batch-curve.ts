@@ -15,6 +15,8 @@ export interface CurvePoint {
 
 /** Each round computes each size of batch for at least so many milliseconds, by the catalogue's costs: shorter, and collections of garbage would decide. */
 const leastMs = 100
+/** The curve ends with the batch that takes more, in MiB: nobody would give a worker so much. */
+const mostMiB = 1024
 /** A large model gets fewer rounds. */
 const roundsOf = (cost: number) => (cost > 20 ? 3 : 7)
 
@@ -37,6 +39,7 @@ async function curve(folder: string, name: ModelName): Promise<CurvePoint[]> {
   for (const rows of BATCH_SIZES) {
     await run(rows)
     points.push({ rows, perSecond: [], peakMiB: peakMiB() - atRest })
+    if (peakMiB() - atRest > mostMiB) break
   }
   for (let round = 0; round < roundsOf(cost); round++)
     for (const point of points) {

@@ -17,7 +17,7 @@ export interface ModelShape {
    * proportions matter: the batcher learns how fast this machine is.
    */
   cost: number
-  /** The most pictures in one batch. Detectors gain nothing from more than one, the others nothing beyond 8, and memory grows with it. */
+  /** The most pictures in one batch on a CPU: at least 0.95 of the best speed by the bench `batches`. Memory and the wait of others grow with it. */
   maxRows: number
 }
 
@@ -76,7 +76,7 @@ const entries = {
     size: 192,
     outputs: { detections: 2304 * 17 },
     cost: 5,
-    maxRows: 1,
+    maxRows: 2,
   },
   /** The other detector, for pictures up to this many pixels on a side: see services/face/README.md for how they compare. */
   face_pyramid_512: facePyramid(512, 36),
@@ -108,7 +108,7 @@ const entries = {
     size: 112,
     outputs: { probabilities: 7 },
     cost: 1.4,
-    maxRows: 8,
+    maxRows: 4,
   },
 } satisfies Record<string, CatalogueEntry>
 

@@ -1,4 +1,4 @@
-import type { ModelName, RunOptions } from '@keepsake/inference'
+import { MODELS, type ModelName, type RunOptions } from '@keepsake/inference'
 import { ageWithSpread, expressionOf, eyesOpen, poseOf, type Expression, type Pose } from './attributes.js'
 import { attributeCrop, ATTRIBUTE_SIZE, recognitionCrop, RECOGNITION_SIZE } from './crops.js'
 import type { Detection } from './detection.js'
@@ -37,8 +37,6 @@ export interface FoundFace {
   embedding: Float32Array
 }
 
-/** Rows in one request, so that other pictures' requests can go in between. */
-const CHUNK = 8
 /**
  * A face of which a detector is so sure stands upright. On 29 pictures of the shared data BlazeFace with its border is so sure in 26, and in 6 of 87 of the same pictures
  * turned by quarters; SSD finds turned faces as surely as upright ones.
@@ -175,9 +173,9 @@ async function runRows(
   output: string,
   options: RunOptions,
 ): Promise<Float32Array[]> {
-  const chunks = Array.from({ length: Math.ceil(crops.length / CHUNK) }, (_, i) =>
-    crops.slice(i * CHUNK, (i + 1) * CHUNK),
-  )
+  // A request is one batch at most, so that other pictures' requests can go in between.
+  const rows = MODELS[model].maxRows
+  const chunks = Array.from({ length: Math.ceil(crops.length / rows) }, (_, i) => crops.slice(i * rows, (i + 1) * rows))
   const answers = await Promise.all(
     chunks.map(async chunk => {
       const outputs = await models.run(model, { rows: chunk.length, data: Buffer.concat(chunk) }, options)
