@@ -55,16 +55,16 @@ const ROUNDS = 4
 /** Average score from which a parent may be asked whether a cluster is that child. */
 const ASKED = -1.2
 /** Average score from which a cluster beside look-alikes may hold faces of several of them, and how much its faces count for how they look. */
-const MIXED = -1
+const MIXED = -1.2
 const MAYBE = 0.5
 /** Probability from which such a face is taken for one of them among the others of its cluster. */
-const PART = 0.9
+const PART = 0.97
 /** Share of pictures of a cluster that show it beside the child, from which it is somebody else; among look-alikes it may as well be of two people. */
 const BESIDE = 0.1
 const BESIDE_ALIKE = 0.5
 /** Share of wrong faces among those that are told, at most, by the discriminator's own probabilities; and the least probability of a told face. */
-const WRONG = 0.008
-const LEAST = 0.8
+const WRONG = 0.004
+const LEAST = 0.9
 const YEAR = 365.2425 * 24 * 3600 * 1000
 const DAY = 24 * 3600 * 1000
 /** Pictures within this time are one moment, ms. */
