@@ -6,7 +6,7 @@ import type { BatchResult, Executor } from './session-pool.js'
 
 /**
  * How far an output may be from the CPU's, as a part of the CPU's largest value of that output: both compute in 32 bits but add in another order. WebGPU on a
- * software driver is at most 6e-6 apart over our models; the rest is room for hardware, and still far below what moves a face to another person.
+ * software driver is at most 2e-5 apart over our models; the rest is room for hardware, and still far below what moves a face to another person.
  */
 export const MOST_DIFFERENCE = 1e-3
 
