@@ -104,8 +104,10 @@ export function questionsOf(partition: Partition, ids: readonly string[], people
 /** Score of joining two clusters; out of the question where the ledger forbids it or pictures show both. */
 function probe(partition: Partition, a: number, b: number): number {
   const { clusters } = partition
-  if (a === b || !clusters.allowed(a, b) || clusters.conflictShare(a, b) > 0) return -Infinity
-  return clusters.average(a, b)
+  if (a === b || !clusters.allowed(a, b)) return -Infinity
+  const score = clusters.average(a, b)
+  // Going through pictures costs more than the score, which rules out nearly all pairs.
+  return score >= -BAND && clusters.conflictShare(a, b) > 0 ? -Infinity : score
 }
 
 /** Score of one face with a cluster that it is not in. */
