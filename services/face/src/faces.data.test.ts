@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { MODEL_NAMES, MODELS, openInference, prepareModels, type Inference, type ModelName } from '@keepsake/inference'
@@ -86,6 +86,16 @@ describe('faces of real photographs', () => {
     }
     console.info(`counts that differ: ${misses.join(', ') || 'none'}`)
     expect(misses.length).toBeLessThanOrEqual(rows.length - 16)
+  }, 300_000)
+
+  test('a face that fills a tight frame is found in every portrait', async () => {
+    const portraits = (await readdir(join(folder ?? '', 'dlib_johns'), { recursive: true })).filter(file =>
+      file.endsWith('.jpg'),
+    )
+    const missed: string[] = []
+    for (const file of portraits) if ((await facesOf(`dlib_johns/${file}`)).length === 0) missed.push(file)
+    expect(portraits.length).toBeGreaterThan(0)
+    expect(missed).toEqual([])
   }, 300_000)
 
   test('same person or not: at least 98 % of the pairs are right', async () => {

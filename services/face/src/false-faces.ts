@@ -13,6 +13,9 @@ const SMALL_CLOSE_UP_SCORE = 0.75
 const UNSEEN_SHARE = 0.2
 const UNSEEN_UPRIGHT = 0.7
 const UNSEEN_SCORE = 0.88
+/** A face from this part of the long side on is cut off by the frame, and people get down to 0.67 with the close-up detector too. */
+const CUT_OFF_SHARE = 0.75
+const UNSEEN_CUT_OFF = 0.5
 /** Features closer together than these parts of the box are a profile's or no face's: the detector must be this sure. */
 const USUAL_DISTANCE = 0.2
 const USUAL_MOUTH = 0.15
@@ -28,7 +31,8 @@ export function looksLikeAFace(face: Detection & { landmarks: Landmarks }, longS
   const { box, score, detector, landmarks } = face
   const side = sideOf(box)
   if (detector === 'closeUp' && side < CLOSE_UP_SHARE * longSide && score < SMALL_CLOSE_UP_SCORE) return false
-  if (detector === 'wide' && face.upright < UNSEEN_UPRIGHT && side >= UNSEEN_SHARE * longSide && score < UNSEEN_SCORE)
+  const leastUpright = side >= CUT_OFF_SHARE * longSide ? UNSEEN_CUT_OFF : UNSEEN_UPRIGHT
+  if (detector === 'wide' && face.upright < leastUpright && side >= UNSEEN_SHARE * longSide && score < UNSEEN_SCORE)
     return false
   const left = leftEye(landmarks)
   const right = rightEye(landmarks)
