@@ -23,12 +23,17 @@ test('family, and nobody else, is told where the keys of backups are: in the hom
   expect(Object.values(told).filter(Boolean).length).toBe(1)
 })
 
-test('who asks for a GPU at the start gets it in the services, and no secret of the shell is handed on', () => {
+test('who asks for a GPU or a detector at the start gets it in the services, and no secret of the shell is handed on', () => {
   const shell = {
     KEEPSAKE_INFERENCE_PROVIDER: 'cuda',
+    KEEPSAKE_FACE_DETECTOR: 'pyramid',
     CUDA_VISIBLE_DEVICES: '1',
     KEEPSAKE_PASSWORD: 'secret',
     USER: 'me',
   }
-  expect(inherited(shell)).toEqual({ KEEPSAKE_INFERENCE_PROVIDER: 'cuda', CUDA_VISIBLE_DEVICES: '1' })
+  expect(inherited(shell)).toEqual({
+    KEEPSAKE_INFERENCE_PROVIDER: 'cuda',
+    KEEPSAKE_FACE_DETECTOR: 'pyramid',
+    CUDA_VISIBLE_DEVICES: '1',
+  })
 })

@@ -26,11 +26,11 @@ export interface Wiring {
 }
 
 /**
- * What is handed on from the environment of `npm start`: where telemetry goes, how the C library keeps memory, and where models are computed with what the drivers of a
- * GPU read.
+ * What is handed on from the environment of `npm start`: where telemetry goes, how the C library keeps memory, what looks for faces, and where models are computed with
+ * what the drivers of a GPU read.
  */
 export function inherited(env: Readonly<Record<string, string | undefined>>): Record<string, string> {
-  const handedOn = /^(OTEL_|MALLOC_|CUDA_|NVIDIA_|VK_)|^(LD_LIBRARY_PATH|KEEPSAKE_INFERENCE_PROVIDER)$/
+  const handedOn = /^(OTEL_|MALLOC_|CUDA_|NVIDIA_|VK_)|^(LD_LIBRARY_PATH|KEEPSAKE_INFERENCE_PROVIDER|KEEPSAKE_FACE_DETECTOR)$/
   const names = Object.keys(env).filter(name => handedOn.test(name))
   return Object.fromEntries(names.map(name => [name, env[name] ?? '']))
 }

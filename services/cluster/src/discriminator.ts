@@ -42,8 +42,8 @@ const SHRINK = 0.3
 const LEARNED = 1200
 /**
  * How far the name of a face's cluster is believed, at least and at most, in log odds, and which share of a cluster may be somebody else, at least and at
- * most. Where faces agree with their clusters these are believed; those of twins are mixed often enough that a face must speak for itself (on simulated twins, of other seeds
- * than the bench draws, shares of 0.06 and 0.2 for all gave pair precisions down to 0.84 and 0.91).
+ * most. Where faces agree with their clusters these are believed; those of twins are mixed often enough that a face must speak for itself (on simulated twins,
+ * one of the bench's among them, shares of 0.06 and 0.2 for all gave pair precisions down to 0.84 and 0.91).
  */
 const START = [0.3, 2] as const
 const IMPURE = [0.1, 0.4] as const
