@@ -30,7 +30,8 @@ export interface Wiring {
  * what the drivers of a GPU read.
  */
 export function inherited(env: Readonly<Record<string, string | undefined>>): Record<string, string> {
-  const handedOn = /^(OTEL_|MALLOC_|CUDA_|NVIDIA_|VK_)|^(LD_LIBRARY_PATH|KEEPSAKE_INFERENCE_PROVIDER|KEEPSAKE_FACE_DETECTOR)$/
+  const handedOn =
+    /^(OTEL_|MALLOC_|CUDA_|NVIDIA_|VK_)|^(LD_LIBRARY_PATH|KEEPSAKE_INFERENCE_PROVIDER|KEEPSAKE_FACE_DETECTOR)$/
   const names = Object.keys(env).filter(name => handedOn.test(name))
   return Object.fromEntries(names.map(name => [name, env[name] ?? '']))
 }

@@ -65,7 +65,16 @@ beforeAll(async () => {
   })
   const family = await stand('family', FamilyServiceService as RpcDefinition, {
     getFamily: () => ({
-      family: { id: familyId, name: 'F', plan, timeZone: 'UTC', locale: 'en', role: '', version: 1 },
+      family: {
+        id: familyId,
+        name: 'F',
+        plan,
+        timeZone: 'UTC',
+        locale: 'en',
+        role: '',
+        version: 1,
+        unknownFacesDays: 90,
+      },
     }),
     listChildren: () => ({ children: [] }),
   })
