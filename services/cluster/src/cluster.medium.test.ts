@@ -17,6 +17,7 @@ import { testDatabase, until, type TestDatabase } from '@keepsake/testing'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { expireUnknown } from './expiry.js'
 import { startCluster } from './service.js'
+import { load, save, touch } from './store.js'
 import { direction, mix, seeded } from './synthetic.js'
 import { stubService } from '@keepsake/rpc/testing/stub-service'
 
@@ -367,6 +368,32 @@ describe('corrections', () => {
   })
 })
 
+test('a run that read before another one was stored writes nothing', async () => {
+  const { world } = await twoPeople()
+  const db = database.db('cluster')
+  const nothing = { faces: [], people: [], gonePeople: [], questions: [], proposals: [] }
+  // The service's own runs are kept away: what is sorted here is not due.
+  const [first, second] = await db.family(world.id, async tx => {
+    await touch(tx)
+    await tx.changed(sql`update cluster.families set waiting_since = null`)
+    const stored = await load(tx)
+    await touch(tx)
+    await tx.changed(sql`update cluster.families set waiting_since = null`)
+    return [stored, await load(tx)]
+  })
+  const done = async () =>
+    (
+      await database.rows<{ done: string }>(
+        'select done_generation as done from cluster.families where family_id = $1',
+        [world.id],
+      )
+    )[0]?.done
+  expect(await db.family(world.id, tx => save(tx, first, nothing))).toBe(true)
+  const after = await done()
+  expect(await db.family(world.id, tx => save(tx, second, nothing))).toBe(false)
+  expect(await done()).toBe(after)
+})
+
 describe('children', () => {
   test('are proposed by age, linked by a parent, and not there before birth', async () => {
     const world = newWorld()
@@ -577,6 +604,47 @@ describe('people who are none of the family’s', () => {
       await look()
       return (await assignments(world, yuis)).length === 0
     })
+  })
+
+  test('are no strangers where they may be somebody with a name', async () => {
+    const { world, yuis, hana: named } = await twoPeople()
+    await cluster.updatePerson({ personId: named, name: 'Hana' }, await as(world, 'parent'))
+    // One person is in a picture once: the other face of her is somebody else, or the picture of a picture.
+    const doubled = picture(world, [hana!, hana!])
+    await seen(world, doubled)
+    await settled(world, 8)
+    expect(new Set((await assignments(world, [doubled])).map(a => a.personId)).size).toBe(2)
+    await age(world, [...yuis, doubled], 91)
+    await look()
+    await until(async () => (await assignments(world, yuis)).length === 0)
+    expect(await assignments(world, [doubled])).toHaveLength(2)
+  })
+
+  test('are kept where a word about them was taken back lately', async () => {
+    const { world, hanas, yuis, hana: named } = await twoPeople()
+    const parent = await as(world, 'parent')
+    const { correctionIds } = await cluster.updatePerson({ personId: named, name: 'Hana' }, parent)
+    await database.rows(`update cluster.corrections set at = now() - interval '91 days' where family_id = $1`, [
+      world.id,
+    ])
+    await cluster.undoCorrection({ correctionId: correctionIds[0]! }, parent)
+    await age(world, [...hanas, ...yuis], 91)
+    await look()
+    await until(async () => (await assignments(world, yuis)).length === 0)
+    expect(await assignments(world, hanas)).toHaveLength(4)
+  })
+
+  test('“not ours” is refused for somebody to whom a name was given that no run has answered', async () => {
+    const { world, hana: named } = await twoPeople()
+    const parent = await as(world, 'parent')
+    await database.rows('update cluster.families set arriving = true where family_id = $1', [world.id])
+    // The word is kept, its answer does not come in time.
+    await expect(
+      cluster.updatePerson({ personId: named, name: 'Hana' }, { ...parent, deadlineMs: 1000 }),
+    ).rejects.toMatchObject({ code: 'DEADLINE_EXCEEDED' })
+    await expect(cluster.eraseStranger({ personId: named }, parent)).rejects.toMatchObject({ reason: 'PERSON_IS_OURS' })
+    await database.rows('update cluster.families set arriving = false where family_id = $1', [world.id])
+    await until(async () => (await cluster.getPerson({ personId: named }, parent)).person?.name === 'Hana')
   })
 
   test('“not ours” erases every face of one person at once; a person of the family is refused', async () => {

@@ -4,7 +4,7 @@ import type { UpdatePersonRequest } from '@keepsake/proto/cluster/v1'
 import type { MemberCaller } from '@keepsake/rpc'
 import { errors } from './errors.js'
 import type { Grounded, LedgerEntry } from './ledger.js'
-import { touch } from './store.js'
+import { hold, touch } from './store.js'
 
 /** An entry's words, without what the ledger adds. */
 type Words = LedgerEntry extends infer E
@@ -22,8 +22,12 @@ export interface Said {
 /** Characters of a name, at most. */
 const LONGEST_NAME = 100
 
-/** The ids an earlier call with this key wrote, where there was one: repeating a call says nothing twice. */
-async function repeated(tx: FamilyTx, key: string | undefined): Promise<Said | undefined> {
+/**
+ * Begins a correction: from here on nobody else changes the family's people or words. Answers the ids an earlier call with this key wrote, where there was one: repeating
+ * a call says nothing twice.
+ */
+async function begin(tx: FamilyTx, key: string | undefined): Promise<Said | undefined> {
+  await hold(tx)
   if (!key) return undefined
   const rows = await tx.many<{ correctionId: string }>(
     sql`select correction_id from cluster.corrections where idempotency_key = ${key} order by sequence`,
@@ -73,7 +77,7 @@ export async function updatePerson(
   key: string | undefined,
   r: UpdatePersonRequest,
 ): Promise<Said> {
-  const earlier = await repeated(tx, key)
+  const earlier = await begin(tx, key)
   if (earlier) return earlier
   const person = await ground(tx, r.personId)
   const name = r.name?.trim()
@@ -99,7 +103,7 @@ export async function mergePeople(
   personId: string,
   intoId: string,
 ): Promise<Said> {
-  const earlier = await repeated(tx, key)
+  const earlier = await begin(tx, key)
   if (earlier) return earlier
   if (personId === intoId) throw errors.mergeWithItself()
   const person = await ground(tx, personId)
@@ -116,7 +120,7 @@ export async function splitPerson(
   faceIds: readonly string[],
   newPersonId: string,
 ): Promise<Said & { newPersonId: string }> {
-  const earlier = await repeated(tx, key)
+  const earlier = await begin(tx, key)
   if (earlier) {
     const row = await tx.one<{ personId: string }>(
       sql`select person_id from cluster.corrections where correction_id = ${earlier.ids[0]}`,
@@ -151,7 +155,7 @@ export async function confirmFace(
   faceId: string,
   personId: string,
 ): Promise<Said> {
-  const earlier = await repeated(tx, key)
+  const earlier = await begin(tx, key)
   if (earlier) return earlier
   await requireFace(tx, faceId)
   const person = await ground(tx, personId)
@@ -171,7 +175,7 @@ export async function rejectFace(
   faceId: string,
   personId: string,
 ): Promise<Said> {
-  const earlier = await repeated(tx, key)
+  const earlier = await begin(tx, key)
   if (earlier) return earlier
   await requireFace(tx, faceId)
   if (personId === '') return write(tx, by, key, [{ words: { kind: 'reject', faceId }, personId: null }])
@@ -188,7 +192,7 @@ export async function answerQuestion(
   questionId: string,
   answer: string,
 ): Promise<Said> {
-  const earlier = await repeated(tx, key)
+  const earlier = await begin(tx, key)
   if (earlier) return earlier
   const question = isId(questionId)
     ? await tx.maybe<{ candidates: { personId: string }[]; alike: string[] }>(
@@ -213,13 +217,16 @@ export async function answerQuestion(
 
 /** Takes a correction back: as if it had never been said. Twice is the same as once. */
 export async function undoCorrection(tx: FamilyTx, correctionId: string): Promise<Said> {
+  await hold(tx)
   const row = isId(correctionId)
     ? await tx.maybe<{ undone: boolean }>(
-        sql`select undone from cluster.corrections where correction_id = ${correctionId} for update`,
+        sql`select undone from cluster.corrections where correction_id = ${correctionId}`,
       )
     : undefined
   if (!row) throw errors.correctionNotFound()
   if (row.undone) return { ids: [correctionId], generation: 0 }
-  await tx.changed(sql`update cluster.corrections set undone = true where correction_id = ${correctionId}`)
+  await tx.changed(
+    sql`update cluster.corrections set undone = true, undone_at = now() where correction_id = ${correctionId}`,
+  )
   return { ids: [correctionId], generation: await touch(tx) }
 }

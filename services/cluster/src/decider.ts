@@ -4,6 +4,7 @@ import type { RegisteredChild } from './child-proposals.js'
 import type { OutcomeChange, StoredFace } from './family-people.js'
 import type { LedgerEntry } from './ledger.js'
 import type { FaceFacts, RunAnswer, RunRequest } from './run-worker.js'
+import { FacesChanged } from './store.js'
 
 /** What is stored of a family that the decider does not know yet. */
 export interface FamilyState {
@@ -47,6 +48,11 @@ export class Decider {
   /** @param means file of the age group means; empty for none, undefined for the shipped one. */
   constructor(means?: string) {
     this.#means = means
+  }
+
+  /** Families that the thread keeps. */
+  families(): string[] {
+    return [...this.#known.keys()]
   }
 
   /** The generation that was decided last for a family, while it is known: a state may then be of what changed since. */
@@ -96,7 +102,8 @@ export class Decider {
     const worker = this.#start()
     const { familyId, ledger, children, generation } = state
     const before = this.#known.get(familyId)
-    if (state.media && !before) throw new Error(`what changed in family ${familyId} is no use: it is not known`)
+    // It was let go of since the state was read: what changed says nothing then.
+    if (state.media && !before) throw new FacesChanged()
     const known: Known = before ?? { generation: 0, media: new Map(), faces: 0 }
     const now = byMedia(state.faces)
     const gone: string[] = []
@@ -106,6 +113,8 @@ export class Decider {
     for (const face of state.faces)
       if (known.media.get(face.mediaId)?.get(face.id) !== now.get(face.mediaId)!.get(face.id)) added.push(face)
     const buffers = added.length ? await load(added.map(face => face.id)) : []
+    // The thread ended meanwhile, and with it all that it knew.
+    if (this.#worker !== worker) throw new FacesChanged()
     const embeddings = new Float32Array(added.length * DIMENSIONS)
     buffers.forEach((buffer, i) => embeddings.set(floats(buffer), i * DIMENSIONS))
     const run = ++this.#runs

@@ -36,8 +36,8 @@ export const confirmedFaces = (entries: readonly { entry: LedgerEntry; undone: b
 
 /**
  * Erases faces of people without a name, a child or a confirmed face, and faces of nobody, when so many days have passed since the item was taken in
- * and since somebody spoke about the person; at most ERASED_AT_ONCE of them, the oldest first. What lies in the trash waits for its end there. Says
- * how many faces went.
+ * and since somebody spoke about the person; at most ERASED_AT_ONCE of them, the oldest first. Who may be somebody with a name, as look-alikes that could not be told
+ * apart, stays, and so does a face that is asked about. What lies in the trash waits for its end there. Says how many faces went.
  */
 export async function expireFaces(tx: FamilyTx, days: number): Promise<number> {
   // The lock makes a parent who names such a person at this moment come before or after.
@@ -48,7 +48,7 @@ export async function expireFaces(tx: FamilyTx, days: number): Promise<number> {
   // Faces that no run has seen yet are nobody's for now only.
   if (!family.isSorted) return lookAgain(tx, '5 seconds')
   const words = await tx.many<{ entry: LedgerEntry; undone: boolean; at: Date }>(
-    sql`select entry, undone, at from cluster.corrections where family_id = ${tx.familyId}`,
+    sql`select entry, undone, greatest(at, undone_at) as at from cluster.corrections where family_id = ${tx.familyId}`,
   )
   const spoken = [...lastWords(words)]
   const over = sql`now() - ${days} * interval '1 day'`
@@ -60,7 +60,9 @@ export async function expireFaces(tx: FamilyTx, days: number): Promise<number> {
     left join unnest(${spoken.map(([id]) => id)}::uuid[], ${spoken.map(([, at]) => at)}::timestamptz[]) as said (person_id, at)
       on said.person_id = f.person_id
     where f.family_id = ${tx.familyId} and not i.trashed and f.taken_in_at < ${over} and coalesce(said.at < ${over}, true)
-      and p.name is null and p.child_id is null
+      and p.name is null and p.child_id is null and not coalesce(p.perhaps_ours, false)
+      and not exists (select 1 from cluster.questions q
+        where q.family_id = f.family_id and (q.question_id = f.face_id or f.face_id = any(q.alike)))
       and not exists (select 1 from cluster.faces c where c.family_id = f.family_id and c.person_id = f.person_id and c.confirmed
         and c.face_id = any(${confirmedFaces(words)}::uuid[]))
     order by f.taken_in_at, f.face_id limit ${ERASED_AT_ONCE}`)

@@ -77,6 +77,8 @@ export class FaceTable {
     // A face that is replaced stands under its id already.
     if (this.index.get(id) === slot) this.index.delete(id)
     this.faces[slot] = undefined
+    // It may be erased: nothing of it stays.
+    for (const of of [this.raw, this.own]) of.fill(0, slot * DIMENSIONS, (slot + 1) * DIMENSIONS)
     this.#free.push(slot)
   }
 

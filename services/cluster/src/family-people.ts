@@ -177,6 +177,7 @@ export class FamilyPeople {
       const attributes = result.said.attributes.get(id)
       if (
         before?.group === group &&
+        before.row.perhapsOurs === result.perhapsOurs.has(group) &&
         before.row.touched === touched.has(id) &&
         before.row.name === attributes?.name &&
         before.row.childId === attributes?.childId &&

@@ -5,7 +5,7 @@ import type { DescribedMedia } from '@keepsake/proto/album/v1'
 import type { ItemFaces } from '@keepsake/proto/face/v1'
 import { logger } from '@keepsake/telemetry'
 import { flawOf } from './embedding.js'
-import { readEntries, touch } from './store.js'
+import { hold, readEntries, touch } from './store.js'
 
 /** The consumer group, and the kind of its tombstones. */
 export const GROUP = 'cluster'
@@ -22,6 +22,7 @@ export async function takeFaces(tx: FamilyTx, item: ItemFaces, facts: DescribedM
   const { mediaId, version } = item
   // A face service of the release before knows one version only.
   const pipeline = item.pipeline || 1
+  await hold(tx)
   if (await isGone(tx, GROUP, KIND, mediaId)) return
   const known = await tx.maybe<{ version: number }>(
     sql`select version from cluster.items where media_id = ${mediaId} for update`,
@@ -76,6 +77,7 @@ export const noteArrival = (tx: FamilyTx): Promise<number> =>
 /** Takes over what the catalogue says of an item that is known here; older facts change nothing. */
 export async function takeFacts(tx: FamilyTx, { media }: DescribedMedia): Promise<void> {
   if (!media) return
+  await hold(tx)
   const takenAt = UNTRUSTED.has(media.takenAtSource) ? undefined : media.takenAt
   const was = await tx.maybe<{ takenAt: Date | null; factsVersion: number }>(
     sql`select taken_at, facts_version from cluster.items where media_id = ${media.id} for update`,
@@ -109,6 +111,7 @@ export async function setTrashed(
   version: number,
   trashed: boolean,
 ): Promise<void> {
+  await hold(tx)
   let generation: number | undefined
   for (const id of [...ids].sort()) {
     if (await isGone(tx, GROUP, KIND, id)) continue
@@ -128,6 +131,7 @@ export async function setTrashed(
 
 /** Removes everything about items for good: faces, decisions, and their places in the ledger. A late event finds a tombstone. Says how many rows. */
 export async function eraseItems(tx: FamilyTx, ids: readonly string[]): Promise<number> {
+  await hold(tx)
   await bury(tx, GROUP, KIND, ids)
   const faces = await tx.many<{ faceId: string }>(
     sql`select face_id from cluster.faces where media_id = any(${ids}::uuid[])`,
@@ -149,6 +153,7 @@ export interface FaceErasure {
 
 /** Removes single faces for good; the others of their items stay. Whoever keeps who is on an item hears of it. Says how many rows. Safe to repeat. */
 export async function eraseFaces(tx: FamilyTx, { erasureId, ids, mediaIds }: FaceErasure): Promise<number> {
+  await hold(tx)
   await bury(tx, GROUP, 'face', ids)
   const faces = await tx.changed(sql`delete from cluster.faces where face_id = any(${ids}::uuid[])`)
   const said = await forgetFaces(tx, new Set(ids))
@@ -179,6 +184,7 @@ async function tellItems(tx: FamilyTx, mediaIds: readonly string[], erasureId?: 
 
 /** Forgets an item that face knows nothing of any more; only that it is in the trash is kept. */
 export async function dropFaces(tx: FamilyTx, mediaId: string): Promise<void> {
+  await hold(tx)
   const had = await tx.changed(sql`delete from cluster.faces where media_id = ${mediaId}`)
   await tx.changed(sql`delete from cluster.items where media_id = ${mediaId} and not trashed`)
   await tx.changed(sql`update cluster.items set version = -1 where media_id = ${mediaId}`)
@@ -224,6 +230,8 @@ async function forgetFaces(tx: FamilyTx, gone: ReadonlySet<string>): Promise<num
  * Consent may be given again, so a withdrawal leaves the bare mark of what is in the trash; the catalogue will not tell of that a second time.
  */
 export async function eraseFamily(tx: FamilyTx, why = 'removed', erasureId?: string): Promise<number> {
+  // A run or a word that is being stored comes before; what comes after finds nothing that it could belong to.
+  await hold(tx)
   if (why === 'consent') await keepTrash(tx)
   let rows = 0
   for (const table of [

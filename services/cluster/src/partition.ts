@@ -51,6 +51,8 @@ export interface Partition {
   conflicts: Conflicts
   /** What was decided about named children beyond their clusters. */
   verdicts: Verdicts
+  /** Groups without a name that may be of somebody who has one: which cannot be told, or a picture or a birth date spoke against it. */
+  perhapsOurs: ReadonlySet<Group>
 }
 
 /** A face of this quality or less does not shape people; it joins one where it fits. */
@@ -200,8 +202,16 @@ export class Partitioner {
     const clusters = this.#final()
     const births = change.births ?? new Map<string, number>()
     const verdicts = tellApart(clusters, this.#conflicts.of, said, this.#people, births)
-    const groups = this.#groupsFrom(clusters, said, births, verdicts)
-    return { groups, said, memory: this, clusters, conflicts: this.#conflicts.of, verdicts }
+    const found = this.#groupsFrom(clusters, said, births, verdicts)
+    return {
+      groups: found.map(({ group }) => group),
+      said,
+      memory: this,
+      clusters,
+      conflicts: this.#conflicts.of,
+      verdicts,
+      perhapsOurs: this.#perhapsOurs(found, clusters, said, verdicts),
+    }
   }
 
   #take(change: Change, said: Said): void {
@@ -367,7 +377,12 @@ export class Partitioner {
   }
 
   /** Clusters -> people: clusters of one name are one person, nobody is there before birth, and once per picture. */
-  #groupsFrom(clusters: FinalClusters, said: Said, births: ReadonlyMap<string, number>, verdicts: Verdicts): Group[] {
+  #groupsFrom(
+    clusters: FinalClusters,
+    said: Said,
+    births: ReadonlyMap<string, number>,
+    verdicts: Verdicts,
+  ): Known['groups'] {
     const byLabel = new Map<number, number[]>()
     const lists: { said?: string; roots: number[] }[] = []
     const parted: number[] = []
@@ -428,7 +443,30 @@ export class Partitioner {
       const birth = child === undefined ? undefined : births.get(child)
       groups.push(...this.#groupsOf(clusters, { ...list, whole: false }, birth, said))
     }
-    return groups.sort((a, b) => this.table.compare(a.first, b.first)).map(({ group }) => group)
+    return groups.sort((a, b) => this.table.compare(a.first, b.first))
+  }
+
+  #perhapsOurs(found: Known['groups'], clusters: FinalClusters, said: Said, verdicts: Verdicts): Set<Group> {
+    const unsure = new Set(
+      [...said.unsure].flatMap(id => {
+        const slot = this.table.index.get(id)
+        return slot === undefined ? [] : [clusters.root(slot)]
+      }),
+    )
+    const perhaps = new Set<Group>()
+    for (const { first, group } of found) {
+      if (group.said !== undefined) continue
+      const root = clusters.root(first)
+      if (
+        clusters.label[root]! >= 0 ||
+        unsure.has(root) ||
+        verdicts.near.has(root) ||
+        verdicts.open.has(first) ||
+        verdicts.parts.has(first)
+      )
+        perhaps.add(group)
+    }
+    return perhaps
   }
 
   #groupsOf(

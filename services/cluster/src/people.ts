@@ -22,6 +22,8 @@ export interface PersonView {
   stage: 'child' | 'adult' | 'unknown'
   /** 0..1 */
   childProbability: number
+  /** Without a name, but possibly somebody who has one: not a stranger. */
+  perhapsOurs: boolean
 }
 
 /** Everyone an entry speaks of, with the faces that stood for them. */
@@ -116,6 +118,7 @@ export function describePerson(
     ...(ages.length ? { age: median(ages) } : {}),
     stage: childProbability >= 0.7 ? 'child' : childProbability <= 0.3 ? 'adult' : 'unknown',
     childProbability,
+    perhapsOurs: partition.perhapsOurs.has(group),
   }
 }
 

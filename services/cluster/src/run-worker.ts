@@ -40,7 +40,8 @@ if (parentPort) {
       families.set(familyId, family)
       const added = change.added.map((facts, i): Face => ({
         ...facts,
-        embedding: embeddings.subarray(i * DIMENSIONS, (i + 1) * DIMENSIONS),
+        // A copy: one face that stays must not keep the vectors of all that came with it.
+        embedding: embeddings.slice(i * DIMENSIONS, (i + 1) * DIMENSIONS),
       }))
       port.postMessage({ run, outcome: family.run({ ...change, added }) } satisfies RunAnswer)
     } catch (error) {

@@ -23,6 +23,8 @@ export interface Waiting {
 type Reason = 'change' | 'correction'
 
 const POLL_MS = 200
+/** How often families that changed under the decider are let go of: what is erased must not stay in memory. */
+const FORGET_MS = 5_000
 const CALL_MS = 10_000
 /** A run that met a change is done again, at most so often in a row. */
 const ATTEMPTS = 5
@@ -140,12 +142,26 @@ export class Runner {
       .filter(child => Number.isFinite(child.birth))
   }
 
+  /** Lets go of families whose latest answer is not the decider's: consent was withdrawn, the family is gone, or another process sorted it. */
+  async #forget(connection: Awaited<ReturnType<Db['dedicated']>>): Promise<void> {
+    const known = this.decider.families().filter(familyId => !this.#running.has(familyId))
+    if (known.length === 0) return
+    const rows = await connection.many<{ familyId: string; doneGeneration: number }>(
+      sql`select family_id, done_generation from cluster.families where family_id = any(${known}::uuid[])`,
+    )
+    const done = new Map(rows.map(row => [row.familyId, row.doneGeneration]))
+    for (const familyId of known)
+      if (!this.#running.has(familyId) && done.get(familyId) !== this.decider.generationOf(familyId))
+        this.decider.forget(familyId)
+  }
+
   async #watch(): Promise<void> {
     const log = logger('cluster')
     const { signal } = this.#stop
     let connection: Awaited<ReturnType<Db['dedicated']>> | undefined
     const under = new Set<string>()
     const failures = new Map<string, number>()
+    let forgetAt = 0
     while (!signal.aborted) {
       try {
         if (!connection || connection.lost) {
@@ -189,6 +205,10 @@ export class Runner {
             })
         }
         const now = Date.now()
+        if (now >= forgetAt) {
+          await this.#forget(connection)
+          forgetAt = now + FORGET_MS
+        }
         for (const [familyId, at] of this.#notBefore)
           if (at < now && !failures.has(familyId)) this.#notBefore.delete(familyId)
       } catch (error) {

@@ -104,6 +104,14 @@ export async function loadEmbeddings(tx: FamilyTx, ids: readonly string[]): Prom
 /** Faces went away between reading their list and reading them. */
 export class FacesChanged extends Error {}
 
+/**
+ * Holds the family's row until the transaction ends. Whatever changes faces, facts, words or people begins with it: nothing is then judged by what somebody else
+ * is changing, and all take their locks in one order.
+ */
+export async function hold(tx: FamilyTx): Promise<void> {
+  await tx.maybe(sql`select 1 from cluster.families where family_id = ${tx.familyId} for update`)
+}
+
 /** Notes that faces, facts or words changed; the next run answers it. Returns the new generation. */
 export async function touch(tx: FamilyTx): Promise<number> {
   const { generation } = await tx.one<{ generation: number }>(sql`
@@ -119,13 +127,14 @@ export async function touch(tx: FamilyTx): Promise<number> {
 const NAMED_ITEMS = 500
 
 /**
- * Stores what a run decided, unless a later one was stored already, and says which items it changed. Returns whether it was stored.
+ * Stores what a run decided, and says which items it changed. What it decided is a difference from what was stored when it read: where another run stored something
+ * since, nothing is written. Returns whether it was stored.
  */
 export async function save(tx: FamilyTx, stored: Stored, outcome: OutcomeChange): Promise<boolean> {
   const family = await tx.maybe<{ doneGeneration: number; version: number }>(
     sql`select done_generation, version from cluster.families where not arriving for update`,
   )
-  if (!family || family.doneGeneration >= stored.generation) return false
+  if (!family || family.doneGeneration !== stored.doneGeneration) return false
   const version = family.version + 1
   const media = new Set<string>([
     ...(await saveFaces(tx, stored, outcome)),
@@ -189,6 +198,7 @@ async function savePeople(tx: FamilyTx, stored: Stored, outcome: OutcomeChange, 
     stage: p.stage,
     child_probability: Math.round(p.childProbability * 100) / 100,
     anchors: p.anchors,
+    perhaps_ours: p.perhapsOurs,
   }))
   const here = new Set(ids)
   // Where the family was read anew, whoever is not there now is gone.
@@ -198,18 +208,20 @@ async function savePeople(tx: FamilyTx, stored: Stored, outcome: OutcomeChange, 
     const part = rows.slice(from, from + 2000)
     await tx.changed(sql`
       insert into cluster.people as p (family_id, person_id, name, child_id, hidden, touched, face_count, media_count, cover_face_id, age, stage,
-        child_probability, anchors, version)
+        child_probability, anchors, perhaps_ours, version)
       select ${tx.familyId}, person_id, name, child_id, hidden, touched, face_count, media_count, cover_face_id, age, stage, child_probability,
-        anchors, ${version}
+        anchors, perhaps_ours, ${version}
       from jsonb_to_recordset(${sql.json(part)}::jsonb) as n (person_id uuid, name text, child_id uuid, hidden boolean, touched boolean,
-        face_count integer, media_count integer, cover_face_id uuid, age real, stage text, child_probability real, anchors uuid[])
+        face_count integer, media_count integer, cover_face_id uuid, age real, stage text, child_probability real, anchors uuid[], perhaps_ours boolean)
       on conflict (family_id, person_id) do update set name = excluded.name, child_id = excluded.child_id, hidden = excluded.hidden,
         touched = excluded.touched, face_count = excluded.face_count, media_count = excluded.media_count,
         cover_face_id = excluded.cover_face_id, age = excluded.age, stage = excluded.stage,
-        child_probability = excluded.child_probability, anchors = excluded.anchors, version = excluded.version
-      where (p.name, p.child_id, p.hidden, p.touched, p.face_count, p.media_count, p.cover_face_id, p.age, p.stage, p.child_probability, p.anchors)
+        child_probability = excluded.child_probability, anchors = excluded.anchors,
+        perhaps_ours = excluded.perhaps_ours, version = excluded.version
+      where (p.name, p.child_id, p.hidden, p.touched, p.face_count, p.media_count, p.cover_face_id, p.age, p.stage, p.child_probability, p.anchors,
+        p.perhaps_ours)
         is distinct from (excluded.name, excluded.child_id, excluded.hidden, excluded.touched, excluded.face_count, excluded.media_count,
-        excluded.cover_face_id, excluded.age, excluded.stage, excluded.child_probability, excluded.anchors)`)
+        excluded.cover_face_id, excluded.age, excluded.stage, excluded.child_probability, excluded.anchors, excluded.perhaps_ours)`)
   }
   const told = rows
     .filter(row => {

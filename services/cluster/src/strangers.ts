@@ -4,7 +4,8 @@ import { reportErasure, startErasure } from '@keepsake/events'
 import type { MemberCaller } from '@keepsake/rpc'
 import { errors } from './errors.js'
 import { eraseFaces, GROUP } from './intake.js'
-import { touch } from './store.js'
+import { readLedger, type Said } from './ledger.js'
+import { hold, readEntries, touch } from './store.js'
 
 /** Faces of one erasure, at most: what face takes in one request and a receipt can still show. */
 export const ERASED_AT_ONCE = 500
@@ -39,15 +40,25 @@ export async function eraseStranger(
 ): Promise<{ erasureIds: string[]; generation: number }> {
   if (!isId(personId)) throw errors.personNotFound()
   // Before anything is read: a parent who names the person at this moment comes before or after, not in between.
-  const generation = await touch(tx)
+  await hold(tx)
   const person = await tx.maybe<{ ours: boolean }>(sql`
     select name is not null or child_id is not null as ours from cluster.people where family_id = ${tx.familyId} and person_id = ${personId}`)
   if (!person) throw errors.personNotFound()
-  if (person.ours) throw errors.personIsOurs()
   const faces = await tx.many<FaceOnItem>(sql`
     select face_id, media_id from cluster.faces where family_id = ${tx.familyId} and person_id = ${personId} order by media_id, face_id`)
+  // Words that no run has answered yet count, too.
+  const said = readLedger(await readEntries(tx))
+  if (person.ours || faces.some(({ faceId }) => isOurs(said, faceId))) throw errors.personIsOurs()
+  const generation = await touch(tx)
   const erasureIds: string[] = []
   for (let from = 0; from < faces.length; from += ERASED_AT_ONCE)
     erasureIds.push(await beginFaceErasure(tx, faces.slice(from, from + ERASED_AT_ONCE), by.memberId))
   return { erasureIds, generation }
+}
+
+/** Whether a face stands for somebody to whom a parent gave a name or a child. */
+function isOurs(said: Said, faceId: string): boolean {
+  const person = said.label.get(faceId)
+  const about = person === undefined ? undefined : said.attributes.get(person)
+  return about?.name !== undefined || about?.childId !== undefined
 }
