@@ -47,19 +47,28 @@ export async function eraseFaces(db: Db, peers: Peers, call: Call, faceIds: read
  * gone already, and reported.
  */
 export async function onErasureStarted(
-  { db, peers, sweep }: Pick<FaceTools, 'db' | 'peers' | 'sweep'>,
+  tools: Pick<FaceTools, 'db' | 'peers' | 'sweep'>,
   { erasureId, kind, ids }: ErasureStarted,
-  { familyId, signal }: EventContext,
+  context: EventContext,
 ): Promise<Effect | undefined> {
-  if (kind !== 'face') return undefined
+  return kind === 'face' ? eraseKeepingPlaces(tools, { erasureId, ids, mediaIds: [] }, context) : undefined
+}
+
+/**
+ * Erases what is left of these faces, keeping their places, and reports it. `mediaIds` are items to be swept whatever is left on them; an item that was erased
+ * meanwhile must not leave the receipt open.
+ */
+export async function eraseKeepingPlaces(
+  { db, peers, sweep }: Pick<FaceTools, 'db' | 'peers' | 'sweep'>,
+  { erasureId, ids, mediaIds }: Pick<ErasureStarted, 'erasureId' | 'ids' | 'mediaIds'>,
+  { familyId, signal }: Pick<EventContext, 'familyId' | 'signal'>,
+): Promise<Effect> {
   const found = await db.family(familyId, tx => facesOf(tx, ids))
   const turned = await rotationsOf(peers, familyId, found, signal)
   return async tx => {
-    const mediaIds = [...turned.keys()].sort()
-    // Also where nothing is left: an item that was erased meanwhile must not leave the receipt open.
-    const rows = mediaIds.length === 0 ? 0 : await dropKeepingPlaces(tx, ids, mediaIds, turned)
-    await bury(tx, GROUP, 'face', ids)
-    await noteErasure(tx, erasureId, 'face', mediaIds, rows)
+    const items = [...new Set([...mediaIds, ...turned.keys()])].sort()
+    const rows = await dropKeepingPlaces(tx, ids, items, turned)
+    await noteErasure(tx, erasureId, 'face', items, rows)
     sweep()
   }
 }
@@ -84,6 +93,8 @@ async function dropKeepingPlaces(
   mediaIds: readonly string[],
   turned: ReadonlyMap<string, number>,
 ): Promise<number> {
+  // First: from here on nobody stores one of them again.
+  await bury(tx, GROUP, 'face', ids)
   for (const face of await facesOf(tx, ids))
     await tx.changed(sql`
       insert into face.removed (family_id, face_id, media_id, box, rotation, ranges)
@@ -93,12 +104,7 @@ async function dropKeepingPlaces(
 }
 
 /** Removes the rows of faces, marks their crops and says of their items what is left. Safe to repeat. */
-export async function dropFaces(
-  tx: FamilyTx,
-  faceIds: readonly string[],
-  mediaIds: readonly string[],
-): Promise<number> {
-  await bury(tx, GROUP, 'face', faceIds)
+async function dropFaces(tx: FamilyTx, faceIds: readonly string[], mediaIds: readonly string[]): Promise<number> {
   const rows = await tx.changed(sql`
     delete from face.faces where family_id = ${tx.familyId} and id = any(${[...faceIds]}::uuid[])`)
   for (const mediaId of mediaIds) {

@@ -25,7 +25,10 @@ export async function forgetItems(tx: FamilyTx, mediaIds: readonly string[]): Pr
   )
 }
 
-/** Forgets everything about the family but its word on consent; answers the items that had faces, and how many rows went. */
+/**
+ * Forgets everything about the family but its word on consent; answers the items that had faces, and how many rows went. Crops of every item are looked for: one that was
+ * cut off may have left some where no face is known.
+ */
 export async function forgetFamily(
   tx: FamilyTx,
 ): Promise<{ items: { mediaId: string; version: number }[]; rows: number }> {
@@ -33,10 +36,9 @@ export async function forgetFamily(
     select media_id, max(version) as version from face.items i where family_id = ${tx.familyId}
       and exists (select 1 from face.faces f where f.family_id = i.family_id and f.media_id = i.media_id)
     group by media_id order by media_id`)
-  await markCrops(
-    tx,
-    items.map(item => item.mediaId),
-  )
+  await tx.changed(sql`
+    insert into face.garbage (family_id, media_id) select distinct family_id, media_id from face.items where family_id = ${tx.familyId}
+    on conflict (family_id, media_id) do update set keep = '{}', added_at = now()`)
   const faces = await tx.changed(sql`delete from face.faces where family_id = ${tx.familyId}`)
   const rows = faces + (await tx.changed(sql`delete from face.items where family_id = ${tx.familyId}`))
   return { items, rows }

@@ -12,7 +12,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { cropsOf, sweepCrops } from './erase.js'
 import { detectItem, type Effect } from './detect-item.js'
 import type { FaceTools } from './events.js'
-import { onFamilyChanged, onMediaRemoved } from './forget.js'
+import { onErasureOverdue, onFamilyChanged, onMediaRemoved } from './forget.js'
 import { observe, type ObservedFace } from './observe.js'
 import { Pipelines, type Pipeline } from './pipelines.js'
 import { facesResync } from './resync.js'
@@ -250,13 +250,18 @@ describe('consent', () => {
       await ingested(mediaId(n))
     }
     expect((await stored()).objects).toBe(4)
+    // A process that was killed left the crop of a face that nobody knows.
+    await photo(mediaId(3), drawFaces(800, 600, []))
+    await ingested(mediaId(3))
+    await store.put(`${cropsOf(FAMILY, mediaId(3))}left`, Buffer.of(1), { contentType: 'image/webp' })
     words.set(FAMILY, { given: false, version: 2 })
     await familyChanged('consent', 2)
     await sweepCrops(db, store)
     expect(await stored()).toEqual({ rows: 0, objects: 0 })
+    expect(await cropKeys(mediaId(3))).toEqual([])
     for (const table of ['items', 'faces', 'garbage'])
       expect(await database.rows(`select * from face.${table}`)).toEqual([])
-    expect(await detected()).toHaveLength(4)
+    expect(await detected()).toHaveLength(5)
     expect((await rpcOf().getProgress({}, service)).consent).toBe(false)
   })
 
@@ -324,28 +329,37 @@ describe('a face alone', () => {
     expect((await cropKeys(mediaId(1))).length).toBe(1)
   })
 
-  test('that cluster erases as none of the family’s goes too, bytes and all, and is not found again', async () => {
-    const { photo, ingested, tools, catalogue, commit, context } = bench()
-    await photo(mediaId(1), drawFaces(800, 600, TWO))
-    await ingested(mediaId(1))
-    const [stranger, stays] = (await facesOf(mediaId(1)))?.faces ?? []
-    const erasureId = '01934000-0000-7000-8000-0000000000e1'
-    const before = (await published('erasure.reported')) ?? 0
-    const event = { erasureId, kind: 'face', ids: [stranger?.id ?? ''], mediaIds: [mediaId(1)], byMemberId: '' }
-    for (let times = 0; times < 2; times++) await commit(await onErasureStarted(tools, event, context()))
-    await sweepCrops(db, store)
-    expect((await published('erasure.reported')) ?? 0).toBeGreaterThan(before)
-    expect(await cropKeys(mediaId(1))).toEqual([stays?.cropKey])
-    const bytes = Buffer.from(stranger?.embedding ?? []).toString('hex')
-    const tables = await database.rows<{ name: string }>(
-      `select schemaname || '.' || tablename as name from pg_tables where schemaname in ('face', 'events')`,
-    )
-    for (const { name } of tables)
-      expect(await database.rows(`select 1 from ${name} t where to_jsonb(t)::text like '%${bytes}%'`), name).toEqual([])
-    catalogue.set(mediaId(1), { ...(catalogue.get(mediaId(1)) as Media), version: 2 })
-    await ingested(mediaId(1), 2)
-    expect((await facesOf(mediaId(1)))?.faces.map(face => face.id)).toEqual([stays?.id])
-  })
+  test.each(['told', 'overdue'])(
+    'that cluster erases as none of the family’s goes too, bytes and all, and is not found again: %s',
+    async heard => {
+      const { photo, ingested, tools, catalogue, commit, context } = bench()
+      await photo(mediaId(1), drawFaces(800, 600, TWO))
+      await ingested(mediaId(1))
+      const [stranger, stays] = (await facesOf(mediaId(1)))?.faces ?? []
+      const erasureId = '01934000-0000-7000-8000-0000000000e1'
+      const before = (await published('erasure.reported')) ?? 0
+      const event = { erasureId, kind: 'face', ids: [stranger?.id ?? ''], mediaIds: [mediaId(1)], byMemberId: '' }
+      const erase = () =>
+        heard === 'told'
+          ? onErasureStarted(tools, event, context())
+          : onErasureOverdue(tools, { ...event, owners: ['face'] }, context())
+      for (let times = 0; times < 2; times++) await commit(await erase())
+      await sweepCrops(db, store)
+      expect((await published('erasure.reported')) ?? 0).toBeGreaterThan(before)
+      expect(await cropKeys(mediaId(1))).toEqual([stays?.cropKey])
+      const bytes = Buffer.from(stranger?.embedding ?? []).toString('hex')
+      const tables = await database.rows<{ name: string }>(
+        `select schemaname || '.' || tablename as name from pg_tables where schemaname in ('face', 'events')`,
+      )
+      for (const { name } of tables)
+        expect(await database.rows(`select 1 from ${name} t where to_jsonb(t)::text like '%${bytes}%'`), name).toEqual(
+          [],
+        )
+      catalogue.set(mediaId(1), { ...(catalogue.get(mediaId(1)) as Media), version: 2 })
+      await ingested(mediaId(1), 2)
+      expect((await facesOf(mediaId(1)))?.faces.map(face => face.id)).toEqual([stays?.id])
+    },
+  )
 
   test('is unknown to relatives and to other families', async () => {
     const { tools } = bench()

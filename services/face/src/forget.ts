@@ -12,7 +12,7 @@ import {
 } from '@keepsake/events'
 import { noteConsent } from './consent.js'
 import { GROUP, type Effect } from './detect-item.js'
-import { dropFaces } from './erase-faces.js'
+import { eraseKeepingPlaces } from './erase-faces.js'
 import { beginAnew, forgetFamily, forgetItems } from './erase.js'
 import { noteErasure } from './erasures.js'
 import type { FaceTools } from './events.js'
@@ -65,11 +65,7 @@ export async function onErasureOverdue(
 ): Promise<Effect | undefined> {
   if (!owners.includes(GROUP)) return undefined
   if (kind === 'item') return onMediaRemoved(tools, { mediaIds: ids, how: 'erased', version: 0, erasureId })
-  if (kind === 'face')
-    return async tx => {
-      await noteErasure(tx, erasureId, 'face', mediaIds, await dropFaces(tx, ids, mediaIds))
-      tools.sweep()
-    }
+  if (kind === 'face') return eraseKeepingPlaces(tools, { erasureId, ids, mediaIds }, context)
   const what = kind === 'family' ? 'removed' : 'consent'
   return onFamilyChanged(tools, { what, version: 0, erasureId }, context)
 }

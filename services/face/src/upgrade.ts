@@ -102,8 +102,9 @@ export async function prepareItem(
     if (!isAllowed || (await isGone(tx, GROUP, 'media', mediaId))) return void (await markCrops(tx, [mediaId]))
     const now = await lockVersions(tx)
     const known = await readItem(tx, mediaId)
-    // The family was moved, or the picture was turned meanwhile: it is looked at again.
-    if (now?.next !== next || known?.version !== item.version) return
+    // The family was moved, or the picture was turned meanwhile: it is looked at again, and what was kept of it goes.
+    if (now?.next !== next || known?.version !== item.version)
+      return void (await markStaleCrops(tx, mediaId, await idsOfItem(tx, mediaId)))
     const kept: StoredFace[] = []
     for (const face of [...faces].sort((a, b) => a.id.localeCompare(b.id)))
       if (!(await wasErased(tx, face.id))) kept.push(face)
