@@ -458,7 +458,8 @@ function drain(joining: Joining, heap: CandidateHeap): number {
   return joined
 }
 
-const equal = (a: readonly unknown[], b: readonly unknown[]): boolean =>
+/** Whether two lists hold the very same things in the same order. */
+export const equal = (a: readonly unknown[], b: readonly unknown[]): boolean =>
   a.length === b.length && a.every((x, i) => x === b[i])
 
 /**

@@ -1,4 +1,4 @@
-import type { LedgerEntry } from './ledger.js'
+import { rootIn, type LedgerEntry } from './ledger.js'
 
 /** An entry and the parent who said it. */
 export interface Spoken {
@@ -124,11 +124,7 @@ function claimsOf(entry: LedgerEntry): Claim[] {
 /** Follows merges to the people that stay. */
 function mergeRoots(active: readonly Spoken[]): (person: string) => string {
   const into = new Map<string, string>()
-  const root = (person: string): string => {
-    let at = person
-    for (let next = into.get(at); next !== undefined; next = into.get(at)) at = next
-    return at
-  }
+  const root = rootIn(into)
   for (const { entry } of active) {
     if (entry.kind !== 'merge') continue
     const from = root(entry.person.personId)
@@ -147,11 +143,7 @@ interface Attribute {
 /** Names, children and visibility, as the ledger reads them: of two people who are merged the one that stays keeps what it has. */
 function noteAttributes(active: readonly Spoken[], note: Note): void {
   const into = new Map<string, string>()
-  const root = (person: string): string => {
-    let at = person
-    for (let next = into.get(at); next !== undefined; next = into.get(at)) at = next
-    return at
-  }
+  const root = rootIn(into)
   /** What was said of a person, by what it was about; the last of each list holds. */
   const said = new Map<string, Map<About, Attribute[]>>()
   const wordsOf = (person: string): Map<About, Attribute[]> => {

@@ -74,15 +74,20 @@ export interface Said {
   unsure: ReadonlySet<string>
 }
 
-/** Reads the ledger: entries in order, later over earlier, undone ones as if never said. */
-export function readLedger(entries: readonly LedgerEntry[]): Said {
-  const active = entries.filter(entry => !entry.undone).sort((a, b) => a.sequence - b.sequence)
-  const into = new Map<string, string>()
-  const root = (person: string): string => {
+/** Follows merges to the person that stays; reads the map at the time of the call. */
+export const rootIn =
+  (into: ReadonlyMap<string, string>) =>
+  (person: string): string => {
     let at = person
     for (let next = into.get(at); next !== undefined; next = into.get(at)) at = next
     return at
   }
+
+/** Reads the ledger: entries in order, later over earlier, undone ones as if never said. */
+export function readLedger(entries: readonly LedgerEntry[]): Said {
+  const active = entries.filter(entry => !entry.undone).sort((a, b) => a.sequence - b.sequence)
+  const into = new Map<string, string>()
+  const root = rootIn(into)
   const confirmed = new Map<string, string>()
   const anchored = new Map<string, string>()
   const not = new Map<string, Set<string>>()

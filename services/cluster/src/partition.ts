@@ -1,6 +1,6 @@
 import type { AgeGroupMeans } from './age-groups.js'
 import type { AgglomerateOptions, Family, Words } from './agglomerate.js'
-import { Cluster, DEFAULTS, Joining, byFirst, floorsOf } from './agglomerate.js'
+import { Cluster, DEFAULTS, Joining, byFirst, equal, floorsOf } from './agglomerate.js'
 import { ClosePairs } from './close-pairs.js'
 import type { Conflicts } from './conflicts.js'
 import { PictureConflicts } from './conflicts.js'
@@ -604,6 +604,3 @@ function again(cluster: Cluster): Cluster {
   for (const part of cluster.parts) part.up = cluster
   return cluster
 }
-
-const equal = (a: readonly unknown[], b: readonly unknown[]): boolean =>
-  a.length === b.length && a.every((x, i) => x === b[i])
