@@ -4,22 +4,13 @@ import { loadAgeGroupMeans } from './age-groups.js'
 import type { LedgerEntry } from './ledger.js'
 import type { Outcome } from './outcome.js'
 import { decide } from './outcome.js'
-import type { EmbeddingStatistics, SimulatedFamily } from './simulated-family.js'
+import type { SimulatedFamily } from './simulated-family.js'
 import { simulatedFamily } from './simulated-family.js'
 import { converse } from './simulated-parent.js'
 import { seeded } from './synthetic.js'
+import { statistics } from './testing/embedding-statistics.js'
 
 const means = loadAgeGroupMeans()!
-const falling = (length: number, trace: number): number[] => {
-  const values = Array.from({ length }, (_, k) => Math.exp((-3.2 * k) / length))
-  const sum = values.reduce((a, b) => a + b, 0)
-  return values.map(v => (trace * v) / sum)
-}
-/** Lengths and traces of the spectra as the design's statistics of embeddings per age group give them. */
-const statistics: EmbeddingStatistics = {
-  child: { mean: means.child, within: falling(28, 0.0675), people: falling(37, 0.0447) },
-  adult: { mean: means.adult, within: falling(66, 0.064), people: falling(39, 0.0887) },
-}
 
 /** A family sorted with the words of a parent; ids of people go on from run to run. */
 function family(seed: number, separation: number, apart: number, pictures = 60) {

@@ -1,22 +1,13 @@
 import { describe, expect, test } from 'vitest'
 import { loadAgeGroupMeans } from './age-groups.js'
 import { decide } from './outcome.js'
-import type { EmbeddingStatistics, FamilyOptions } from './simulated-family.js'
+import type { FamilyOptions } from './simulated-family.js'
 import { areaUnderCurve, maturity, simulatedFamily } from './simulated-family.js'
 import { converse } from './simulated-parent.js'
 import { seeded } from './synthetic.js'
+import { statistics } from './testing/embedding-statistics.js'
 
 const means = loadAgeGroupMeans()!
-const falling = (length: number, trace: number): number[] => {
-  const values = Array.from({ length }, (_, k) => Math.exp((-3.2 * k) / length))
-  const sum = values.reduce((a, b) => a + b, 0)
-  return values.map(v => (trace * v) / sum)
-}
-/** Lengths and traces of the spectra as the design's statistics of embeddings per age group give them. */
-const statistics: EmbeddingStatistics = {
-  child: { mean: means.child, within: falling(28, 0.0675), people: falling(37, 0.0447) },
-  adult: { mean: means.adult, within: falling(66, 0.064), people: falling(39, 0.0887) },
-}
 const family = (more: Partial<FamilyOptions> = {}) =>
   simulatedFamily({ seed: 1, statistics, separation: 0.89, apart: 2, pictures: 60, strangers: 20, ...more })
 const dot = (a: Float32Array, b: Float32Array): number => a.reduce((s, x, k) => s + x * b[k]!, 0)
