@@ -19,6 +19,13 @@ export const faceConfig = z.object({
     min: 0,
     max: 64,
   }),
+  KEEPSAKE_FACE_IMAGE_CHILDREN: number({
+    help: 'Processes that decode stills; 0 is one for every four cores, and where models run on a GPU one for each core, at most 4.',
+    unit: 'processes',
+    default: 0,
+    min: 0,
+    max: 64,
+  }),
   KEEPSAKE_FACE_DETECTOR: choice(['union', 'pyramid'], {
     help: 'What looks for faces: two networks together, or one over five sizes of the picture. services/face/README.md compares them.',
     default: 'union',

@@ -1,8 +1,9 @@
+import { availableParallelism } from 'node:os'
 import { loadConfig, type Env } from '@keepsake/config'
 import { databaseReadiness, openDb } from '@keepsake/db'
 import { eventConsumer, openEventLog } from '@keepsake/events'
 import { batchesToWarm, MODEL_NAMES, MODELS, openInferenceOn, verifyModels, type ModelName } from '@keepsake/inference'
-import { openMedia, openObjectStore, storeReached } from '@keepsake/media'
+import { defaultImageChildren, openMedia, openObjectStore, storeReached } from '@keepsake/media'
 import { FaceServiceService } from '@keepsake/proto/face/v1'
 import { runService, ServiceIdentity, type RunningService } from '@keepsake/rpc'
 import { faceConfig } from './config.js'
@@ -32,7 +33,10 @@ export async function startFace(env: Env): Promise<RunningService> {
   const identity = ServiceIdentity.fromEnv('face', env)
   const db = openDb(env, { name: 'face' })
   const store = openObjectStore(env)
-  const media = openMedia({ idleMs, imageNiceness: 10 })
+  // Models on a CPU take several times as long as decoding for them.
+  const decoders = provider === 'cpu' ? Math.ceil(availableParallelism() / 4) : defaultImageChildren()
+  const imageChildren = config.KEEPSAKE_FACE_IMAGE_CHILDREN || decoders
+  const media = openMedia({ idleMs, imageChildren, imageNiceness: 10 })
   const detector = DETECTORS[config.KEEPSAKE_FACE_DETECTOR]
   const peers = new RemotePeers(
     { family: config.KEEPSAKE_FAMILY_ADDRESS, ingest: config.KEEPSAKE_INGEST_ADDRESS },
