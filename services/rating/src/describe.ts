@@ -57,7 +57,7 @@ export function describeItem(mediaId: string, pulled: Pulled): Described | undef
     mundane: media.mundane,
     childIds: distinct(people.map(p => p?.childId)),
     personIds: distinct(people.map(p => p?.id)),
-    duplicateGroup: groupOf(mediaId, pulled),
+    duplicateGroup: pulled.groups.get(mediaId),
     input: {
       kind,
       faces: faces.map((face, i) => ratedFace(face, people[i])),
@@ -91,15 +91,6 @@ function ratedFace(
     registered,
     ...(named === undefined ? {} : { named: person!.id }),
   }
-}
-
-/** The near-duplicate group of an item, else the burst that it belongs to. */
-function groupOf(mediaId: string, pulled: Pulled): string | undefined {
-  const mine = pulled.groups.filter(g => g.mediaIds.includes(mediaId))
-  mine.sort(
-    (a, b) => Number(b.kind === 'near-duplicate') - Number(a.kind === 'near-duplicate') || (a.id < b.id ? -1 : 1),
-  )
-  return mine[0]?.id
 }
 
 const distinct = (ids: readonly (string | undefined)[]): string[] =>

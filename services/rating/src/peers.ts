@@ -2,7 +2,7 @@ import { AlbumServiceService, type DescribedMedia } from '@keepsake/proto/album/
 import { ClusterServiceService, type Assignment, type Person } from '@keepsake/proto/cluster/v1'
 import { FaceServiceService, type Face } from '@keepsake/proto/face/v1'
 import { FamilyServiceService } from '@keepsake/proto/family/v1'
-import { IngestServiceService, type DuplicateGroup, type Quality } from '@keepsake/proto/ingest/v1'
+import { IngestServiceService, type Quality } from '@keepsake/proto/ingest/v1'
 import type { Client } from '@keepsake/rpc'
 import type { Viewer } from './audience.js'
 
@@ -12,7 +12,8 @@ const CALL_MS = 20_000
 export interface Pulled {
   described: Map<string, DescribedMedia>
   quality: Map<string, Quality>
-  groups: DuplicateGroup[]
+  /** The group of near duplicates by item: of the items asked for, and of all that are in a group with one of them. */
+  groups: Map<string, string>
   faces: Map<string, Face[]>
   /** By face. */
   assignments: Map<string, Assignment>
@@ -42,7 +43,7 @@ export class Peers {
     return {
       described: new Map(album.media.flatMap(d => (d.media ? [[d.media.id, d] as const] : []))),
       quality: new Map(ingest.media.flatMap(m => (m.quality ? [[m.id, m.quality] as const] : []))),
-      groups: groups.groups,
+      groups: new Map(groups.groups.flatMap(group => group.mediaIds.map(id => [id, group.id] as const))),
       faces: new Map(faces.items.map(item => [item.mediaId, item.faces])),
       assignments: new Map(cluster.assignments.map(a => [a.faceId, a])),
       people: new Map(cluster.people.map(p => [p.id, p])),

@@ -308,9 +308,8 @@ describe('ratings', () => {
     await settled(world)
     const alone = (await ratingOf(world, worse))!.value
     world.groups = [{ id: uuidv7(), kind: 'near-duplicate', mediaIds: [good.id, worse.id] }]
+    // Nobody says anything about the one that is there already.
     await changed(world, ['created'], good)
-    // Ingest says of both that they belong together, and the album passes it on.
-    await changed(world, ['facts'], worse)
     await until(async () => (await ratingOf(world, worse))!.value < alone)
     expect((await ratingOf(world, good))!.parts.some(p => p.name === 'duplicate')).toBe(false)
     await tell(world, MediaRemoved, { mediaIds: [good.id], version: ++world.version, how: 'erased' })
@@ -321,6 +320,43 @@ describe('ratings', () => {
     await changed(world, ['created'], marker)
     await until(() => ratingOf(world, marker))
     expect(await ratingOf(world, good)).toBeUndefined()
+  })
+
+  test('near duplicates are the same whatever came first, also where a third one makes two groups one', async () => {
+    const orders = [
+      [0, 1, 2, 3, 4],
+      [4, 3, 2, 1, 0],
+      [2, 0, 4, 1, 3],
+    ]
+    const outcomes = []
+    for (const order of orders) {
+      const world = newWorld()
+      const items = [0.5, 0.9, 0.7, 0.8, 0.6].map(sharpness => add(world, { sharpness }))
+      const there: Item[] = []
+      for (const at of order) {
+        there.push(items[at]!)
+        // 0 and 1 are alike, 3 and 4 are; 2 is like all of them.
+        const alike = (which: number[]) => items.filter((item, i) => which.includes(i) && there.includes(item))
+        const groups = there.includes(items[2]!) ? [alike([0, 1, 2, 3, 4])] : [alike([0, 1]), alike([3, 4])]
+        world.groups = groups
+          .filter(group => group.length > 1)
+          .map(group => ({ id: group[0]!.id, kind: 'near-duplicate', mediaIds: group.map(item => item.id) }))
+        await changed(world, ['created'], items[at]!)
+        await settled(world)
+      }
+      const parts = await Promise.all(items.map(async item => (await ratingOf(world, item))!.parts))
+      outcomes.push(parts.map(of => of.some(part => part.name === 'duplicate')))
+      // The third one goes: there are two groups again, and nobody speaks of the rest.
+      world.groups = [items.slice(0, 2), items.slice(3)].map(group => ({
+        id: group[0]!.id,
+        kind: 'near-duplicate',
+        mediaIds: group.map(item => item.id),
+      }))
+      await tell(world, MediaRemoved, { mediaIds: [items[2]!.id], version: ++world.version, how: 'erased' })
+      await until(async () => !(await ratingOf(world, items[3]!))!.parts.some(part => part.name === 'duplicate'))
+    }
+    const bestOfAll = [true, false, true, true, true]
+    expect(outcomes).toEqual([bestOfAll, bestOfAll, bestOfAll])
   })
 
   test('an item in the trash has no rating until it is back', async () => {

@@ -57,7 +57,7 @@ export class Runner {
         const item = describeItem(id, pulled)
         if (item) described.set(id, item)
       }
-      await this.db.family(familyId, tx => saveBatch(tx, batch, described))
+      await this.db.family(familyId, tx => saveBatch(tx, batch, described, pulled.groups))
       ratedItems.add(described.size, {})
       batchSeconds.record((performance.now() - began) / 1000, {})
     }

@@ -66,11 +66,13 @@ interface GroupRow {
 /**
  * Stores a batch: new ratings, those of near duplicates that change with them, and the event. Items that are not described are no (ready)
  * items of the album: their rows go. A mark that grew meanwhile stays.
+ * @param together the group of near duplicates by item, of the batch and of all that are in a group with one of it: nobody else says that they are in one now
  */
 export async function saveBatch(
   tx: FamilyTx,
   batch: readonly Stale[],
   described: ReadonlyMap<string, Described>,
+  together: ReadonlyMap<string, string>,
 ): Promise<void> {
   const { version } = await tx.one<{ version: number }>(sql`select version from rating.families for update`)
   const ids = batch.map(b => b.mediaId)
@@ -97,11 +99,12 @@ export async function saveBatch(
   const next = version + 1
   const rated = new Map<string, number>()
   await insertItems(tx, rows, solo, next)
-  const groups = new Set(
-    [...rows.map(d => d.duplicateGroup), ...[...before.values()].map(b => b.duplicateGroup)].filter(
-      g => typeof g === 'string',
-    ),
+  const former = [...before.values()].flatMap(({ mediaId, duplicateGroup }) =>
+    duplicateGroup === null || duplicateGroup === together.get(mediaId) ? [] : [duplicateGroup],
   )
+  const left = new Set([...former, ...(await joinGroups(tx, ids, together))])
+  await doubtGroups(tx, left, new Set([...ids, ...together.keys()]))
+  const groups = new Set([...left, ...together.values()])
   const members = groups.size
     ? await tx.many<GroupRow>(sql`
         select media_id, duplicate_group, solo, value, input from rating.items where duplicate_group = any(${[...groups]}::uuid[]) order by solo desc, media_id`)
@@ -185,6 +188,36 @@ async function insertItems(
       uploaded_by = excluded.uploaded_by, blocked = excluded.blocked, mundane = excluded.mundane, child_ids = excluded.child_ids,
       person_ids = excluded.person_ids, duplicate_group = excluded.duplicate_group, input = excluded.input, solo = excluded.solo,
       value = excluded.value, parts = excluded.parts, version = excluded.version`)
+}
+
+/** Moves items that are not in the batch to the group that they are in with one of it; answers the groups that they left. */
+async function joinGroups(
+  tx: FamilyTx,
+  batch: readonly string[],
+  together: ReadonlyMap<string, string>,
+): Promise<string[]> {
+  const inBatch = new Set(batch)
+  const others = [...together].filter(([id]) => !inBatch.has(id))
+  if (others.length === 0) return []
+  const moved = await tx.many<{ former: string | null }>(sql`
+    update rating.items i set duplicate_group = n.duplicate_group
+    from unnest(${others.map(([id]) => id)}::uuid[], ${others.map(([, group]) => group)}::uuid[]) as n (media_id, duplicate_group)
+      join rating.items was on was.media_id = n.media_id
+    where i.media_id = n.media_id and i.duplicate_group is distinct from n.duplicate_group
+    returning was.duplicate_group as former`)
+  return moved.flatMap(({ former }) => former ?? [])
+}
+
+/** Who stayed behind in a group that was left may be in another one, too: it is asked for. */
+async function doubtGroups(tx: FamilyTx, left: ReadonlySet<string>, known: ReadonlySet<string>): Promise<void> {
+  if (left.size === 0) return
+  const members = await tx.many<{ mediaId: string }>(
+    sql`select media_id from rating.items where duplicate_group = any(${[...left]}::uuid[])`,
+  )
+  await markStale(
+    tx,
+    members.map(({ mediaId }) => mediaId).filter(id => !known.has(id)),
+  )
 }
 
 /** In every group the best stays as it is and the others count as duplicates of it. `members` come best first. */
