@@ -23,11 +23,12 @@ const defaultOwner = 'owner@keepsake.local'
  */
 export async function openAccount(options: Options, album: Album, say: (line: string) => void): Promise<Account> {
   const family = album.operator(FamilyServiceService, 'family')
-  const ask = (email: string, password: string) =>
+  const ask = (email: string, password: string, newPassword = false) =>
     family.bootstrap(
       {
         email,
         password,
+        newPassword,
         familyName: options.family ?? 'Our family',
         timeZone: options.timeZone,
         locale: /^ja/.test(Intl.DateTimeFormat().resolvedOptions().locale) ? 'ja' : 'en',
@@ -44,22 +45,22 @@ export async function openAccount(options: Options, album: Album, say: (line: st
     throw error
   }
 
-  // Without a password this only looks; where nobody is there yet, one is made and shown.
-  let answer = await ask(options.owner ?? '', options.password ?? '').catch((error: unknown) => {
-    if (
-      options.password === undefined &&
-      error instanceof KeepsakeError &&
-      ['NOT_FOUND', 'INVALID_ARGUMENT', 'FAILED_PRECONDITION'].includes(error.code)
-    )
+  const made = randomBytes(12).toString('base64url')
+  // Without a password this only looks.
+  const wanted = options.password ?? (options.newPassword ? made : '')
+  let answer = await ask(options.owner ?? '', wanted, options.newPassword).catch((error: unknown) => {
+    if (error instanceof KeepsakeError && ['NOT_FOUND', 'INVALID_ARGUMENT', 'FAILED_PRECONDITION'].includes(error.code))
       return undefined
     return refuse(error)
   })
-  if (!answer?.account || !answer.family || !answer.tokens) {
-    const email = options.owner ?? defaultOwner
-    const password = options.password ?? randomBytes(12).toString('base64url')
-    answer = await ask(email, password).catch(refuse)
-    if (options.password === undefined && answer.accountCreated)
-      say(`The album's owner is ${email}, with the password ${password} (shown once: keep it).`)
+  // Where nobody is there yet, somebody is made.
+  if (!answer?.account || !answer.family || !answer.tokens)
+    answer = await ask(options.owner ?? defaultOwner, options.password ?? made).catch(refuse)
+  if (options.password === undefined && answer.accountCreated)
+    say(`The album's owner is ${answer.account?.email}, with the password ${made} (shown once: keep it).`)
+  else if (options.newPassword) {
+    const which = options.password === undefined ? `${made} (shown once: keep it)` : 'the one in KEEPSAKE_PASSWORD'
+    say(`The new password of ${answer.account?.email} is ${which}. Whoever was signed in has to sign in again.`)
   }
   const { account, family: found, tokens } = answer
   if (!account || !found || !tokens) throw new Sentence('The family service made no owner; see the logs.')

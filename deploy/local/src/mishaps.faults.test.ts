@@ -119,17 +119,23 @@ test('a wrong password is one sentence; a damaged model is made again and said; 
   expect(second.said).toContain(path.basename(model, '.onnx'))
   expect(readFileSync(model).equals(whole)).toBe(true)
 
-  const third = await new Promise<{ status: number | null; errors: string }>(resolve => {
-    const child = spawn(process.execPath, ['deploy/start.mjs', '--home', home, '--port', '0', '--exit'], {
-      cwd: repository,
-      env: { ...process.env, KEEPSAKE_PASSWORD: 'another one altogether' },
-      stdio: ['ignore', 'ignore', 'pipe'],
+  const withAnother = (...options: string[]) =>
+    new Promise<{ status: number | null; errors: string }>(resolve => {
+      const args = ['deploy/start.mjs', '--home', home, '--port', '0', '--exit', ...options]
+      const child = spawn(process.execPath, args, {
+        cwd: repository,
+        env: { ...process.env, KEEPSAKE_PASSWORD: 'another one altogether' },
+        stdio: ['ignore', 'ignore', 'pipe'],
+      })
+      let errors = ''
+      child.stderr.on('data', (chunk: Buffer) => (errors += chunk.toString()))
+      child.once('close', status => resolve({ status, errors }))
     })
-    let errors = ''
-    child.stderr.on('data', (chunk: Buffer) => (errors += chunk.toString()))
-    child.once('close', status => resolve({ status, errors }))
-  })
+  const third = await withAnother()
   expect(third.status).toBe(1)
   expect(third.errors).toContain('The password in KEEPSAKE_PASSWORD is not the one')
   expect(oneSentence(third.errors), third.errors).toBe(true)
-})
+  // Whoever lost it sets another one.
+  const fourth = await withAnother('--new-password')
+  expect(fourth.status, fourth.errors).toBe(0)
+}, 240_000)

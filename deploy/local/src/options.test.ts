@@ -58,6 +58,8 @@ test.each([
 test('the password comes from the environment only, and an empty one is none', () => {
   expect(parseOptions([], { ...surroundings, env: { KEEPSAKE_PASSWORD: 'secret' } })?.password).toBe('secret')
   expect(parseOptions([], { ...surroundings, env: { KEEPSAKE_PASSWORD: '' } })?.password).toBeUndefined()
+  expect(parse()?.newPassword).toBe(false)
+  expect(parse('--new-password')?.newPassword).toBe(true)
 })
 
 test('replicas multiply processes; the stack brings processes, a name and a home of its own', () => {

@@ -23,6 +23,8 @@ export interface Options {
   stack?: { file: string; name: string } | undefined
   owner?: string | undefined
   password?: string | undefined
+  /** The owner who is there gets that password, or one that is made and printed. */
+  newPassword: boolean
   family?: string | undefined
   timeZone: string
   /** undefined: what it is; a new family gets premium. */
@@ -46,6 +48,7 @@ npm start -- import DIR...         imports folders first
   --stack             on the Kafka, S3 and Postgres of npm run stack -- up (its state file: KEEPSAKE_STACK)
   --stack-name NAME   what is this album's on the stack (or KEEPSAKE_STACK_NAME; default keepsake)
   --owner EMAIL       the first parent's account (password from KEEPSAKE_PASSWORD, else made and printed once)
+  --new-password      the owner gets a new password (from KEEPSAKE_PASSWORD, else made and printed once); all their sign-ins end
   --family NAME, --time-zone ZONE
   --plan premium|free (default premium: a family on its own machine has everything)
   --consent-faces, --no-faces    consent to face recognition, or import without it; consent is withdrawn in the settings only
@@ -100,6 +103,7 @@ export function parseOptions(args: readonly string[], { env, cwd, root }: Surrou
     stack,
     owner: values.owner,
     password: env['KEEPSAKE_PASSWORD'] || undefined,
+    newPassword: values['new-password'] === true,
     family: values.family,
     timeZone: timeZone(values['time-zone']),
     plan,
@@ -126,6 +130,7 @@ function parse(args: readonly string[]) {
         stack: { type: 'boolean' },
         'stack-name': { type: 'string' },
         owner: { type: 'string' },
+        'new-password': { type: 'boolean' },
         family: { type: 'string' },
         'time-zone': { type: 'string' },
         plan: { type: 'string' },

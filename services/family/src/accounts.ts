@@ -2,6 +2,7 @@ import { isUniqueViolation, sql, type Tx } from '@keepsake/db'
 import type { Account } from '@keepsake/proto/family/v1'
 import { errors } from './errors.js'
 import { hashPassword } from './secrets.js'
+import { revokeSessions } from './sessions.js'
 
 /** Characters that a password has at least (NIST SP 800-63B: at least 8, no composition rules). */
 export const leastPassword = 8
@@ -21,10 +22,15 @@ export const normaliseEmail = (email: string): string => email.trim().normalize(
 /** Checks what a new account is made of. Throws EMAIL_INVALID, PASSWORD_WEAK or INVALID_VALUE. */
 export function checkAccount(email: string, password: string, name: string): void {
   if (email.length > longest.email || !/^[^\s@\p{C}]+@[^\s@\p{C}]+$/u.test(email)) throw errors.emailInvalid()
+  checkPassword(email, password)
+  checkName(name, 'name')
+}
+
+/** Checks a password that an account is to have. Throws PASSWORD_WEAK. */
+export function checkPassword(email: string, password: string): void {
   const characters = [...password].length
   if (characters < leastPassword || password.length > longest.password || normaliseEmail(password) === email)
     throw errors.passwordWeak(leastPassword)
-  checkName(name, 'name')
 }
 
 /** Checks a name that people see. Throws INVALID_VALUE. */
@@ -51,12 +57,24 @@ export const accountByEmail = (tx: Tx, email: string): Promise<AccountRow | unde
   tx.maybe<AccountRow>(sql`
     select account_id, email, name, password_hash from family.accounts where email = ${email}`)
 
+/** The account with that id. Throws TOKEN_INVALID where it is gone. */
+export async function accountById(tx: Tx, accountId: string): Promise<AccountRow> {
+  const row = await tx.maybe<AccountRow>(sql`
+    select account_id, email, name, password_hash from family.accounts where account_id = ${accountId}`)
+  if (row === undefined) throw errors.tokenInvalid()
+  return row
+}
+
+/** Gives an account another password, whose hash this is; all its sessions end. */
+export async function setPassword(tx: Tx, accountId: string, passwordHash: string): Promise<void> {
+  await tx.changed(sql`update family.accounts set password_hash = ${passwordHash} where account_id = ${accountId}`)
+  await revokeSessions(tx, accountId, 'password_changed')
+}
+
 /** The account as its owner sees it. Throws TOKEN_INVALID where it is gone. */
 export async function getAccount(tx: Tx, accountId: string): Promise<Account> {
-  const row = await tx.maybe<{ email: string; name: string }>(sql`
-    select email, name from family.accounts where account_id = ${accountId}`)
-  if (row === undefined) throw errors.tokenInvalid()
-  return { id: accountId, ...row }
+  const { email, name } = await accountById(tx, accountId)
+  return { id: accountId, email, name }
 }
 
 /** Checks, hashes (outside of any transaction) and returns what `createAccount` stores. */

@@ -1,14 +1,22 @@
 import { sql, type Db } from '@keepsake/db'
 import type { BootstrapRequest, BootstrapResponse } from '@keepsake/proto/family/v1'
-import { accountByEmail, createAccount, normaliseEmail, prepareAccount } from './accounts.js'
+import {
+  accountByEmail,
+  checkPassword,
+  createAccount,
+  normaliseEmail,
+  prepareAccount,
+  setPassword,
+  type AccountRow,
+} from './accounts.js'
 import { errors } from './errors.js'
 import { createFamily, listFamilies, setPlan } from './families.js'
-import { passwordMatches } from './secrets.js'
+import { hashPassword, passwordMatches } from './secrets.js'
 import { openSession, type SessionRules } from './sessions.js'
 
 /**
  * For the one-machine run: the owner and the family when there are none, otherwise what is there. With a password the
- * owner's is checked; without an address the first parent of the oldest family is the owner. Safe to repeat.
+ * owner's is checked, or becomes the new one where that is asked for; without an address the first parent of the oldest family is the owner. Safe to repeat.
  */
 export async function bootstrap(
   db: Db,
@@ -19,7 +27,12 @@ export async function bootstrap(
 ): Promise<BootstrapResponse> {
   const email = normaliseEmail(request.email) || (await firstOwner(db))
   const known = email === undefined ? undefined : await db.unscoped(undefined, tx => accountByEmail(tx, email))
-  if (known !== undefined && request.password !== '' && !(await passwordMatches(known.passwordHash, request.password)))
+  if (known !== undefined && request.newPassword) await renew(db, known, request.password)
+  else if (
+    known !== undefined &&
+    request.password !== '' &&
+    !(await passwordMatches(known.passwordHash, request.password))
+  )
     throw errors.wrongCredentials()
   if (known === undefined && request.password === '') return { accountCreated: false, familyCreated: false }
   const account =
@@ -45,6 +58,12 @@ export async function bootstrap(
     familyCreated: families.length === 0,
     tokens: await db.unscoped(undefined, tx => openSession(tx, rules, account.id, now)),
   }
+}
+
+async function renew(db: Db, { accountId, email }: AccountRow, password: string): Promise<void> {
+  checkPassword(email, password)
+  const passwordHash = await hashPassword(password)
+  await db.unscoped(undefined, tx => setPassword(tx, accountId, passwordHash))
 }
 
 async function create(db: Db, email: string, password: string) {

@@ -17,6 +17,13 @@ export const errors = {
       message: `A password needs at least ${least} characters and must not be the address itself.`,
       details: { least: String(least) },
     }),
+  passwordWrong: () =>
+    new KeepsakeError({
+      code: 'INVALID_ARGUMENT',
+      reason: 'PASSWORD_WRONG',
+      message: 'This is not the present password.',
+      details: { field: 'currentPassword' },
+    }),
   erasureNotFound: () =>
     new KeepsakeError({ code: 'NOT_FOUND', reason: 'ERASURE_NOT_FOUND', message: 'There is no such receipt.' }),
   invalid: (field: string, message: string) =>

@@ -110,10 +110,45 @@ describe('an account', () => {
   })
 })
 
-describe('a session', () => {
-  const signIn = (email: string, given: string, remoteAddress = '') =>
-    family.createSession({ email, password: given, remoteAddress }, { deadlineMs })
+const signIn = (email: string, given: string, remoteAddress = '') =>
+  family.createSession({ email, password: given, remoteAddress }, { deadlineMs })
 
+describe('a password', () => {
+  const next = 'another battery staple'
+  const change = async (who: Awaited<ReturnType<typeof person>>, currentPassword: string, newPassword = next) =>
+    family.changePassword({ currentPassword, newPassword }, await as(who))
+
+  test('is changed by who knows it; every sign-in ends but the one that is answered', async () => {
+    const who = await person()
+    const elsewhere = await signIn(who.email, password)
+    const { tokens } = await change(who, password)
+    for (const token of [who.tokens.accessToken, elsewhere.tokens?.accessToken ?? ''])
+      await expect(family.authenticate({ token }, { deadlineMs })).rejects.toMatchObject({ code: 'UNAUTHENTICATED' })
+    expect(await family.authenticate({ token: tokens?.accessToken ?? '' }, { deadlineMs })).toMatchObject({
+      accountId: who.accountId,
+    })
+    await expect(signIn(who.email, password)).rejects.toMatchObject({ reason: 'WRONG_CREDENTIALS' })
+    expect((await signIn(who.email, next)).account?.id).toBe(who.accountId)
+  })
+
+  test('stays where the present one is not right, or the new one is weak', async () => {
+    const who = await person()
+    await expect(change(who, 'a guess')).rejects.toMatchObject({
+      reason: 'PASSWORD_WRONG',
+      details: { field: 'currentPassword' },
+    })
+    await expect(change(who, password, 'short')).rejects.toMatchObject({ reason: 'PASSWORD_WEAK' })
+    expect((await signIn(who.email, password)).account?.id).toBe(who.accountId)
+  })
+
+  test('is not to be guessed on a device that was left open', async () => {
+    const who = await person()
+    for (let i = 0; i < attemptLimits.email; i++) await change(who, `guess ${i}`).catch(() => undefined)
+    await expect(change(who, password)).rejects.toMatchObject({ reason: 'TOO_MANY_ATTEMPTS' })
+  })
+})
+
+describe('a session', () => {
   test('opens with the right password; a wrong one and an unknown address are told alike', async () => {
     const who = await person()
     expect((await signIn(who.email, password)).account?.id).toBe(who.accountId)
@@ -574,6 +609,7 @@ describe('bootstrap', () => {
   const request = {
     email: 'owner@example.org',
     password,
+    newPassword: false,
     familyName: 'Our family',
     timeZone: 'Europe/Berlin',
     locale: 'en',
@@ -610,5 +646,21 @@ describe('bootstrap', () => {
       reason: 'WRONG_CREDENTIALS',
     })
     await expect(family.bootstrap(request, { deadlineMs })).rejects.toMatchObject({ code: 'PERMISSION_DENIED' })
+  })
+
+  test('gives the owner a new password where that is asked for; whoever was signed in has to sign in again', async () => {
+    const first = await operator.bootstrap(request, { deadlineMs })
+    const renewed = { ...request, password: 'another battery staple', newPassword: true }
+    await expect(operator.bootstrap({ ...renewed, password: 'short' }, { deadlineMs })).rejects.toMatchObject({
+      reason: 'PASSWORD_WEAK',
+    })
+    expect(await operator.bootstrap(renewed, { deadlineMs })).toMatchObject({
+      accountCreated: false,
+      account: { id: first.account?.id },
+    })
+    await expect(operator.bootstrap(request, { deadlineMs })).rejects.toMatchObject({ reason: 'WRONG_CREDENTIALS' })
+    await expect(
+      operator.refreshSession({ refreshToken: first.tokens?.refreshToken ?? '' }, { deadlineMs }),
+    ).rejects.toMatchObject({ code: 'UNAUTHENTICATED' })
   })
 })

@@ -4,6 +4,7 @@ import {
   type AcceptInvitationRequest,
   type AuthenticateRequest,
   type BootstrapRequest,
+  type ChangePasswordRequest,
   type CreateAccountRequest,
   type CreateApiKeyRequest,
   type CreateChildRequest,
@@ -37,7 +38,16 @@ import {
   type Call,
   type RpcHandlers,
 } from '@keepsake/rpc'
-import { accountByEmail, createAccount, getAccount, normaliseEmail, prepareAccount } from './accounts.js'
+import {
+  accountByEmail,
+  accountById,
+  checkPassword,
+  createAccount,
+  getAccount,
+  normaliseEmail,
+  prepareAccount,
+  setPassword,
+} from './accounts.js'
 import { createApiKey, deleteApiKey, listApiKeys } from './api-keys.js'
 import { countAttempt, forgetAttempts } from './attempts.js'
 import { authenticate } from './authenticate.js'
@@ -51,7 +61,7 @@ import { once } from './idempotency.js'
 import { acceptInvitation, createInvitation } from './invitations.js'
 import { deleteMember, listMembers, updateMember } from './members.js'
 import { signIns } from './metrics.js'
-import { passwordMatches } from './secrets.js'
+import { hashPassword, passwordMatches } from './secrets.js'
 import { closeSession, openSession, refreshSession } from './sessions.js'
 import { Settings } from './settings.js'
 
@@ -121,6 +131,27 @@ export class FamilyRpc implements RpcHandlers<typeof FamilyServiceService> {
 
   getAccount(_: object, call: Call) {
     return this.db.unscoped(call, async tx => ({ account: await getAccount(tx, accountOf(call)) }))
+  }
+
+  async changePassword(r: ChangePasswordRequest, call: Call) {
+    requireSession(call)
+    const accountId = accountOf(call)
+    const now = this.settings.now()
+    const { email, passwordHash } = await this.db.unscoped(call, async tx => {
+      const account = await accountById(tx, accountId)
+      // Whoever found a tablet open must not guess the password here either.
+      await countAttempt(tx, account.email, '', now)
+      return account
+    })
+    if (!(await passwordMatches(passwordHash, r.currentPassword))) throw errors.passwordWrong()
+    checkPassword(email, r.newPassword)
+    const newHash = await hashPassword(r.newPassword)
+    // No key makes it safe to repeat: the session that would ask again has ended with the first call.
+    return this.db.unscoped(call, async tx => {
+      await forgetAttempts(tx, email, '', now)
+      await setPassword(tx, accountId, newHash)
+      return { tokens: await openSession(tx, this.settings.sessions, accountId, now) }
+    })
   }
 
   createApiKey(r: CreateApiKeyRequest, call: Call) {

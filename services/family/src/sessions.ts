@@ -69,6 +69,13 @@ export async function revokeSession(tx: Tx, sessionId: string, why: 'signed_out'
     where session_id = ${sessionId} and revoked_at is null`)
 }
 
+/** Ends every session of an account. */
+export async function revokeSessions(tx: Tx, accountId: string, why: 'password_changed'): Promise<void> {
+  await tx.changed(sql`
+    update family.sessions set revoked_at = now(), revoked_for = ${why}
+    where account_id = ${accountId} and revoked_at is null`)
+}
+
 /** Signs out the session of an access token, expired or not known ones silently. */
 export async function closeSession(tx: Tx, rules: SessionRules, accessToken: string, now: Date): Promise<void> {
   const session = await rules.access.read(accessToken, now).catch(() => {

@@ -32,7 +32,8 @@ function give(request: FastifyRequest, reply: FastifyReply, given: TokensMessage
   return body
 }
 
-const credentials = { email: z.string().max(254), password: z.string().max(1000) }
+const password = z.string().max(1000)
+const credentials = { email: z.string().max(254), password }
 
 /** Accounts, sessions and API keys. */
 export const accountEndpoints: readonly AnyEndpoint[] = [
@@ -62,6 +63,20 @@ export const accountEndpoints: readonly AnyEndpoint[] = [
       const { account: found } = await edge.clients.family.getAccount({}, await as())
       if (found === undefined) throw errors.notFound()
       return found
+    },
+  }),
+  endpoint({
+    method: 'PUT',
+    path: '/v1/accounts/me/password',
+    id: 'changePassword',
+    summary: 'Sets another password. Every sign-in of the account ends; the answer is a new one.',
+    scope: 'admin',
+    body: z.object({ currentPassword: password, newPassword: password }),
+    answer: tokens,
+    codes: ['PASSWORD_WRONG', 'PASSWORD_WEAK', 'SESSION_REQUIRED', 'TOO_MANY_ATTEMPTS'],
+    async handle({ body, edge, request, reply, as }) {
+      const changed = await edge.clients.family.changePassword(body, await as())
+      return give(request, reply, changed.tokens)
     },
   }),
   endpoint({
