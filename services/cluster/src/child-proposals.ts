@@ -18,7 +18,8 @@ export interface ChildProposal {
   reason: string
 }
 
-const YEAR = 365.2425 * 24 * 3600 * 1000
+/** Mean Gregorian year, ms. */
+export const YEAR = 365.2425 * 24 * 3600 * 1000
 /** Faces before the birth that are put down to wrong dates, as a share. */
 const BEFORE_BIRTH = 0.03
 /** Items in which an unregistered child must be seen: guests come and go. */

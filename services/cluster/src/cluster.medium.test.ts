@@ -371,7 +371,7 @@ describe('corrections', () => {
 test('a run that read before another one was stored writes nothing', async () => {
   const { world } = await twoPeople()
   const db = database.db('cluster')
-  const nothing = { faces: [], people: [], gonePeople: [], questions: [], proposals: [] }
+  const nothing = { faces: [], people: [], gonePeople: [], questions: [], proposals: [], birthDoubts: [] }
   // The service's own runs are kept away: what is sorted here is not due.
   const [first, second] = await db.family(world.id, async tx => {
     await touch(tx)
@@ -414,6 +414,44 @@ describe('children', () => {
     world.children = [{ id: child, birthDate: '2024-05-04' }]
     await tell(world, FamilyChanged, { version: 2, what: 'children' })
     await until(async () => (await cluster.getPerson({ personId }, parent)).person?.faceCount === 4)
+    // What was put out is one person, not one for each picture.
+    const others = new Set(
+      (await assignments(world, pictures)).map(each => each.personId).filter(id => id !== personId),
+    )
+    expect(others.size).toBe(1)
+    await expect(cluster.listBirthDoubts({}, await as(world, 'relative'))).rejects.toMatchObject({
+      reason: 'PARENT_REQUIRED',
+    })
+  })
+
+  test('whose birth date most pictures speak against keep them, and parents are told', async () => {
+    const world = newWorld()
+    const child = uuidv7()
+    world.children = [{ id: child, birthDate: '2022-05-01' }]
+    const pictures = [1, 2, 3, 4].map(i =>
+      picture(world, [hana!], { age: 2, takenAt: new Date(`2024-05-0${i}T10:00:00Z`) }),
+    )
+    for (const id of pictures) await seen(world, id)
+    await settled(world, 4)
+    const parent = await as(world, 'parent')
+    const personId = (await personOn(world, pictures[0]!))!
+    await cluster.updatePerson({ personId, childId: child }, parent)
+    expect(await cluster.listBirthDoubts({}, parent)).toEqual({ doubts: [] })
+    world.children = [{ id: child, birthDate: '2032-05-01' }]
+    await tell(world, FamilyChanged, { version: 2, what: 'children' })
+    await until(async () => (await cluster.listBirthDoubts({}, parent)).doubts.length === 1)
+    expect((await cluster.listBirthDoubts({}, parent)).doubts).toEqual([
+      {
+        childId: child,
+        personId,
+        kind: 'before_birth',
+        mediaCount: 4,
+        earliest: new Date('2024-05-01T10:00:00Z'),
+        years: undefined,
+        obeyed: false,
+      },
+    ])
+    expect((await cluster.getPerson({ personId }, parent)).person?.faceCount).toBe(4)
   })
 })
 

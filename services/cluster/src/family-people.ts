@@ -1,4 +1,5 @@
 import type { AgeGroupMeans } from './age-groups.js'
+import { birthDoubts, type BirthDoubt } from './birth-doubts.js'
 import type { ChildProposal, RegisteredChild } from './child-proposals.js'
 import { proposeChildren } from './child-proposals.js'
 import type { Face } from './face.js'
@@ -40,6 +41,7 @@ export interface OutcomeChange {
   /** All there are. */
   questions: Question[]
   proposals: ChildProposal[]
+  birthDoubts: BirthDoubt[]
 }
 
 /** What came and went since the run before, all words, all children. */
@@ -102,6 +104,7 @@ export class FamilyPeople {
       gonePeople: [...before.keys()].filter(id => !this.#rows.has(id)),
       questions: questionsOf(result, ids, shown),
       proposals: proposeChildren(shown, result.groups, children, noChild),
+      birthDoubts: birthDoubts(shown, result.groups, children),
     }
   }
 

@@ -236,6 +236,7 @@ export async function eraseFamily(tx: FamilyTx, why = 'removed', erasureId?: str
   let rows = 0
   for (const table of [
     sql`cluster.child_proposals`,
+    sql`cluster.birth_doubts`,
     sql`cluster.questions`,
     sql`cluster.people`,
     sql`cluster.corrections`,

@@ -1,5 +1,6 @@
 import { loadAgeGroupMeans } from './age-groups.js'
 import type { AgeGroupMeans } from './age-groups.js'
+import { birthDoubts, type BirthDoubt } from './birth-doubts.js'
 import type { ChildProposal, RegisteredChild } from './child-proposals.js'
 import { proposeChildren } from './child-proposals.js'
 import type { Face } from './face.js'
@@ -36,6 +37,7 @@ export interface Outcome {
   people: (PersonView & { anchors: string[] })[]
   questions: Question[]
   proposals: ChildProposal[]
+  birthDoubts: BirthDoubt[]
 }
 
 /** Decides a family anew. `memory` of an earlier run makes it quicker and changes nothing. */
@@ -63,6 +65,7 @@ export function decide(
       people: views.map((view, g) => ({ ...view, anchors: anchorsOf(result.groups[g]!, result) })),
       questions: questionsOf(result, ids, views),
       proposals: proposeChildren(views, result.groups, input.children, noChild),
+      birthDoubts: birthDoubts(views, result.groups, input.children),
     },
     memory: result.memory,
   }

@@ -2,6 +2,7 @@ import type { FamilyTx, Sql } from '@keepsake/db'
 import { isId, sql } from '@keepsake/db'
 import type {
   Assignment,
+  BirthDoubt,
   ChildProposal,
   GetAssignmentsRequest,
   GetAssignmentsResponse,
@@ -171,6 +172,21 @@ export async function listChildProposals(tx: FamilyTx): Promise<ChildProposal[]>
   return rows.map(row => ({ ...row, childId: row.childId ?? undefined }))
 }
 
+/** What pictures say against the birth dates of children. */
+export async function listBirthDoubts(tx: FamilyTx): Promise<BirthDoubt[]> {
+  const rows = await tx.many<{
+    childId: string
+    personId: string
+    kind: string
+    mediaCount: number
+    earliest: Date | null
+    years: number | null
+    obeyed: boolean
+  }>(sql`
+    select child_id, person_id, kind, media_count, earliest, years, obeyed from cluster.birth_doubts order by child_id, person_id`)
+  return rows.map(row => ({ ...row, earliest: row.earliest ?? undefined, years: row.years ?? undefined }))
+}
+
 /** How many items are answered by the present people. */
 export async function progress(tx: FamilyTx): Promise<GetProgressResponse> {
   const row = await tx.maybe<{ done: number; pending: number; version: number; people: number }>(sql`
@@ -196,7 +212,8 @@ export async function countStored(tx: FamilyTx, mediaIds: readonly string[]): Pr
     select (select count(*) from cluster.items ${items}) + (select count(*) from cluster.faces ${of}) + (select count(*) from cluster.questions ${of}) as rows`)
   if (mediaIds.length) return rows
   const rest = await tx.one<{ rows: number }>(sql`
-    select (select count(*) from cluster.people) + (select count(*) from cluster.corrections) + (select count(*) from cluster.child_proposals) as rows`)
+    select (select count(*) from cluster.people) + (select count(*) from cluster.corrections) + (select count(*) from cluster.child_proposals)
+      + (select count(*) from cluster.birth_doubts) as rows`)
   return rows + rest.rows
 }
 

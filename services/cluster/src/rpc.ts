@@ -46,6 +46,7 @@ import {
   countStored,
   getAssignments,
   getPerson,
+  listBirthDoubts,
   listChildProposals,
   listCorrections,
   listPeople,
@@ -148,6 +149,11 @@ export class ClusterRpc implements RpcHandlers<typeof ClusterServiceService> {
   async listChildProposals(_: object, call: Call) {
     if (call.caller.kind !== 'service') requireParent(call)
     return { proposals: await this.db.family(call, listChildProposals) }
+  }
+
+  async listBirthDoubts(_: object, call: Call) {
+    if (call.caller.kind !== 'service') requireParent(call)
+    return { doubts: await this.db.family(call, listBirthDoubts) }
   }
 
   getProgress(_: object, call: Call) {

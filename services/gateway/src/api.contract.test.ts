@@ -255,6 +255,11 @@ describe('sessions', () => {
         return { tokens: { ...tokens, refreshToken: 'r2' } }
       },
       deleteSession: () => ({}),
+      changePassword: (r: { currentPassword: string }) => {
+        if (r.currentPassword !== credentials.password)
+          throw new KeepsakeError({ code: 'INVALID_ARGUMENT', reason: 'PASSWORD_WRONG', message: 'Not that one.' })
+        return { tokens: { ...tokens, refreshToken: 'r3' } }
+      },
     }
   })
   const credentials = { email: 'a@example.org', password: 'correct horse' }
@@ -287,6 +292,17 @@ describe('sessions', () => {
     expect((await ask('DELETE', '/v1/sessions/current', { headers: web })).headers.get('set-cookie')).toContain(
       'Max-Age=0',
     )
+  })
+
+  test('go on under a new password: the answer is a sign-in, given as it was given before', async () => {
+    const change = (currentPassword: string, headers = {}) =>
+      ask('PUT', '/v1/accounts/me/password', { body: { currentPassword, newPassword: 'battery staple' }, headers })
+    expect(await change(credentials.password)).toMatchObject({ status: 200, body: { refreshToken: 'r3' } })
+    const inBrowser = await change(credentials.password, web)
+    expect(inBrowser.body['refreshToken']).toBeUndefined()
+    expect(inBrowser.headers.get('set-cookie')).toContain('keepsake_refresh=r3; Path=/v1/sessions;')
+    // Not 401: the web app would take that for its session's end.
+    expect(await change('a guess')).toMatchObject({ status: 400, body: { code: 'PASSWORD_WRONG' } })
   })
 })
 
@@ -565,6 +581,36 @@ describe('the album as a whole', () => {
     ])
     expect((await ask('GET', `${base}/people/p1`)).body).toMatchObject({ name: 'Hana', childId: 'c1' })
     expect((await ask('GET', `${base}/media/${mediaId}`)).body['faces']).toMatchObject([{ personName: 'Hana' }])
+  })
+
+  test('tells parents, and nobody else, what pictures say against a birth date', async () => {
+    album.answers['family'] = {
+      ...album.answers['family'],
+      listChildren: () => ({ children: [{ id: 'c1', name: 'Hana', birthDate: '2026-02-01' }] }),
+    }
+    const earliest = new Date('2018-05-01T10:00:00Z')
+    const doubt = { childId: 'c1', personId: 'p1', kind: 'before_birth', mediaCount: 4, earliest, obeyed: false }
+    album.answers['cluster'] = {
+      ...album.answers['cluster'],
+      listPeople: () => ({ people: [] }),
+      listBirthDoubts: () => ({ doubts: [doubt] }),
+    }
+    const childrenFor = async (token?: string) =>
+      (await ask('GET', `${base}/children`, token === undefined ? {} : { token })).body['items']
+    expect(await childrenFor()).toEqual([
+      {
+        id: 'c1',
+        name: 'Hana',
+        birthDate: '2026-02-01',
+        birthDateDoubt: {
+          kind: 'before-birth',
+          mediaCount: 4,
+          earliest: '2018-05-01T10:00:00.000Z',
+          followed: false,
+        },
+      },
+    ])
+    expect(await childrenFor('relative-token')).toEqual([{ id: 'c1', name: 'Hana', birthDate: '2026-02-01' }])
   })
 
   test('says how far it is: the stages add up, and a relative is told of what he may see', async () => {

@@ -1,3 +1,4 @@
+import type { BirthDoubt } from '@keepsake/proto/cluster/v1'
 import type { Family as FamilyMessage } from '@keepsake/proto/family/v1'
 import { z } from 'zod'
 import { ifThere } from './clients.js'
@@ -51,8 +52,38 @@ const member = z
   .meta({ id: 'Member' })
 const group = z.object({ id: z.string(), name: z.string(), memberIds: z.array(z.string()) }).meta({ id: 'Group' })
 const child = z
-  .object({ id: z.string(), name: z.string(), birthDate: day, personId: z.string().optional() })
+  .object({
+    id: z.string(),
+    name: z.string(),
+    birthDate: day,
+    personId: z.string().optional(),
+    birthDateDoubt: z
+      .object({
+        kind: z.enum(['before-birth', 'looks-older', 'looks-younger']),
+        mediaCount: z.int(),
+        earliest: instant.optional(),
+        years: z.int().optional(),
+        followed: z.boolean().meta({ description: 'Pictures before the date are not shown as the child’s.' }),
+      })
+      .optional()
+      .meta({ description: 'For parents: what the child’s pictures say against the birth date.' }),
+  })
   .meta({ id: 'Child' })
+
+const doubtKinds = {
+  before_birth: 'before-birth',
+  looks_older: 'looks-older',
+  looks_younger: 'looks-younger',
+} as const
+
+const shownDoubt = ({ kind, mediaCount, earliest, years, obeyed }: BirthDoubt) =>
+  present({
+    kind: doubtKinds[kind as keyof typeof doubtKinds],
+    mediaCount,
+    earliest: earliest?.toISOString(),
+    years,
+    followed: obeyed,
+  })
 
 function shownFamily(f: FamilyMessage | undefined): z.input<typeof family> {
   if (f === undefined) throw errors.notFound()
@@ -332,12 +363,23 @@ export const familyEndpoints: readonly AnyEndpoint[] = [
     id: 'listChildren',
     summary: 'The children, eldest first, with the person each is linked to.',
     answer: listOf(child),
-    async handle({ edge, as }) {
-      const [{ children }, people] = await Promise.all([
+    async handle({ person, edge, as }) {
+      const isParent = person.role === 'parent'
+      const [{ children }, people, doubted] = await Promise.all([
         edge.clients.family.listChildren({}, await as()),
         ifThere(edge.clients.cluster.listPeople({ includeHidden: true, cursor: '', limit: 500 }, await as())),
+        isParent ? ifThere(edge.clients.cluster.listBirthDoubts({}, await as())) : undefined,
       ])
-      return wholeList(children.map(c => present({ ...c, personId: people?.people.find(p => p.childId === c.id)?.id })))
+      return wholeList(
+        children.map(c => {
+          const doubt = doubted?.doubts.find(d => d.childId === c.id)
+          return present({
+            ...c,
+            personId: people?.people.find(p => p.childId === c.id)?.id,
+            birthDateDoubt: doubt && shownDoubt(doubt),
+          })
+        }),
+      )
     },
   }),
   endpoint({
