@@ -82,7 +82,8 @@ export async function importInto(context: Importing): Promise<number> {
   say(describeImport(result))
   await printPeople(context, consent)
   await printPages(context)
-  const movieFine = await printMovie(context, result.uploadedNow > 0)
+  // Folders in which there was nothing are no occasion for a movie.
+  const movieFine = found.files.length === 0 || (await printMovie(context, result.uploadedNow > 0))
   say(options.exit ? 'Open the album with: npm start' : `Album: ${album.url}`)
   return result.failures.length === 0 && movieFine ? 0 : 1
 }

@@ -95,6 +95,14 @@ export interface Child {
   name: string
   birthDate: string
   personId?: string
+  /** For parents: what the child's pictures say against the date. */
+  birthDateDoubt?: {
+    kind: 'before-birth' | 'looks-older' | 'looks-younger'
+    mediaCount: number
+    earliest?: string
+    years?: number
+    followed: boolean
+  }
 }
 
 export interface Member {

@@ -6,6 +6,8 @@ interface Session {
   state: 'unknown' | 'out' | 'in'
   signIn(email: string, password: string): Promise<void>
   createAccount(email: string, password: string, name: string): Promise<void>
+  /** Every other sign-in of the account ends. */
+  changePassword(currentPassword: string, newPassword: string): Promise<void>
   signOut(): Promise<void>
 }
 
@@ -28,6 +30,8 @@ export function SessionProvider({ children }: { children: ReactNode }) {
       state,
       signIn: async (email, password) => enter(await api('POST', '/sessions', { email, password })),
       createAccount: async (email, password, name) => enter(await api('POST', '/accounts', { email, password, name })),
+      changePassword: async (currentPassword, newPassword) =>
+        enter(await api('PUT', '/accounts/me/password', { currentPassword, newPassword })),
       signOut: async () => {
         await api('DELETE', '/sessions/current').catch(() => undefined)
         setAccessToken(undefined)

@@ -218,11 +218,24 @@ export const en = {
   eraseSure: (count: number) => `Erase ${n(count, 'item', 'items')} for ever? This cannot be taken back.`,
   // settings
   settingsTitle: 'Settings',
+  ownName: 'Your name in this family',
+  newPassword: 'New password',
+  currentPassword: 'Present password',
+  passwordText: 'Other devices have to sign in again afterwards.',
+  changePassword: 'Change the password',
+  passwordChanged: 'The password is changed.',
+  account: 'Account',
   language: 'Language',
   filmLanguage: 'The family’s movies speak',
   children: 'Children',
   addChild: 'Add a child',
   birthDate: 'Date of birth',
+  bornAfterPictures: (name: string, count: number, first: string, followed: boolean) =>
+    followed
+      ? `${n(count, 'picture', 'pictures')} of somebody who looks like ${name} ${count === 1 ? 'is' : 'are'} from before this date, the first of ${first}. They are not shown as ${name}. Is the date right?`
+      : `${n(count, 'picture', 'pictures')} of ${name} ${count === 1 ? 'is' : 'are'} from before this date, the first of ${first}: so many that they stay with ${name}. Is the date right?`,
+  looksOtherThanBirthDate: (name: string, years: number, older: boolean) =>
+    `${name} looks about ${n(years, 'year', 'years')} ${older ? 'older' : 'younger'} than this date says, in most pictures. Is the date right?`,
   members: 'Members',
   parent: 'Parent',
   relative: 'Relative',

@@ -201,11 +201,24 @@ export const ja: Messages = {
   erase: '完全に消去',
   eraseSure: count => `${count}件を完全に消去しますか？元には戻せません。`,
   settingsTitle: '設定',
+  ownName: '家族に表示されるあなたの名前',
+  newPassword: '新しいパスワード',
+  currentPassword: '現在のパスワード',
+  passwordText: '変更すると、ほかの端末ではもう一度ログインが必要になります。',
+  changePassword: 'パスワードを変更',
+  passwordChanged: 'パスワードを変更しました。',
+  account: 'アカウント',
   language: '言語',
   filmLanguage: '家族のムービーの言語',
   children: 'お子さま',
   addChild: 'お子さまを登録',
   birthDate: '生年月日',
+  bornAfterPictures: (name, count, first, followed) =>
+    followed
+      ? `${name}に似た人の写真が、この日付より前に${count}件あります（最初は${first}）。${name}の写真としては表示していません。生年月日は正しいですか？`
+      : `${name}の写真が、この日付より前に${count}件あります（最初は${first}）。数が多いため、${name}の写真のままにしています。生年月日は正しいですか？`,
+  looksOtherThanBirthDate: (name, years, older) =>
+    `多くの写真で、${name}はこの日付から数えた年齢より${years}歳ほど${older ? '年上' : '年下'}に見えます。生年月日は正しいですか？`,
   members: 'メンバー',
   parent: 'パパ・ママ',
   relative: '親族',

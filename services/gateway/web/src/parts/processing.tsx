@@ -1,5 +1,5 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query'
-import { useEffect, useRef } from 'react'
+import { useEffect, useRef, useState } from 'react'
 import { api, type Processing, type Stage } from '../api.ts'
 import { useLanguage } from '../i18n/messages.tsx'
 import { useFamily } from '../session.tsx'
@@ -7,6 +7,8 @@ import { useLiveUpdates } from './live.ts'
 
 const whileWorkingMs = 1_500
 const whenSettledMs = 20_000
+/** Work that is over sooner, as the rating after a favourite is, gets no strip. */
+const worthTellingMs = 4_000
 
 const settled = (processing: Processing) =>
   processing.items.pending === 0 && Object.values(processing.stages).every(stage => (stage?.pending ?? 0) === 0)
@@ -29,7 +31,12 @@ export function ProcessingStrip() {
     if (before.current && !working) void client.invalidateQueries()
     before.current = working
   }, [working, client])
-  if (!working) return null
+  const [told, setTold] = useState(false)
+  useEffect(() => {
+    const timer = setTimeout(() => setTold(working), working ? worthTellingMs : 0)
+    return () => clearTimeout(timer)
+  }, [working])
+  if (!working || !told) return null
   const stages: [string, Stage | undefined][] = [
     [m.stageIngest, data.stages.ingest],
     [m.stageFaces, data.stages.faces],

@@ -196,6 +196,22 @@ function FaceBox({ face }: { face: Face }) {
   )
 }
 
+/** Which of the faces it is: cut from the picture. A video's faces are of other moments than its poster. */
+function FaceOnPicture({ media, face: { box } }: { media: Media; face: Face }) {
+  if (media.kind === 'video' || !media.urls?.preview) return null
+  const at = (start: number, length: number) => `${length < 1 ? (100 * start) / (1 - length) : 0}%`
+  return (
+    <span
+      className="face-on-picture"
+      style={{
+        backgroundImage: `url("${media.urls.preview}")`,
+        backgroundSize: `${100 / box.w}% ${100 / box.h}%`,
+        backgroundPosition: `${at(box.x, box.w)} ${at(box.y, box.h)}`,
+      }}
+    />
+  )
+}
+
 function People({ media, changed }: { media: Media; changed(): void }) {
   const { m } = useLanguage()
   const family = useFamily()
@@ -209,12 +225,14 @@ function People({ media, changed }: { media: Media; changed(): void }) {
     onSettled: changed,
   })
   if (!media.faces?.length && !remove.isSuccess) return null
+  const named = (media.faces ?? []).toSorted((a, b) => Number(!a.personName) - Number(!b.personName))
   return (
     <section>
       <h2>{m.peopleTitle}</h2>
       <ul className="names">
-        {media.faces?.map(face => (
+        {named.map(face => (
           <li key={face.id}>
+            <FaceOnPicture media={media} face={face} />
             {face.personId ? (
               <Link to={`/people/${face.personId}`}>{face.personName ?? m.unknownPerson}</Link>
             ) : (

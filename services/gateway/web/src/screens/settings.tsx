@@ -3,6 +3,7 @@ import { useState } from 'react'
 import { useSearchParams } from 'react-router'
 import { api, type Child, type Erasure, type List, type Member } from '../api.ts'
 import { useLanguage } from '../i18n/messages.tsx'
+import { Account, FamilyName } from '../parts/account.tsx'
 import { ConsentQuestion, consentTextVersion } from '../parts/consent.tsx'
 import { ExportSection } from '../parts/export.tsx'
 import { LanguageChoice } from '../parts/language-choice.tsx'
@@ -20,6 +21,7 @@ export function SettingsScreen() {
       <header className="toolbar">
         <h1>{m.settingsTitle}</h1>
       </header>
+      <Account />
       <section>
         <h2>{m.language}</h2>
         <LanguageChoice />
@@ -108,6 +110,7 @@ function Children() {
                     {m.edit}
                   </button>
                 )}
+                <BirthDateDoubt child={child} />
               </>
             )}
           </li>
@@ -137,6 +140,21 @@ function Children() {
       )}
       <FormError error={add.error} />
     </section>
+  )
+}
+
+/** Tells a parent why a birth date may be wrong. */
+function BirthDateDoubt({ child: { name, birthDateDoubt: doubt } }: { child: Child }) {
+  const { m, locale } = useLanguage()
+  if (!doubt) return null
+  const { kind, mediaCount, earliest, years = 0, followed } = doubt
+  const first = earliest ? new Intl.DateTimeFormat(locale, { dateStyle: 'long' }).format(new Date(earliest)) : ''
+  return (
+    <p className="muted" role="note">
+      {kind === 'before-birth'
+        ? m.bornAfterPictures(name, mediaCount, first, followed)
+        : m.looksOtherThanBirthDate(name, years, kind === 'looks-older')}
+    </p>
   )
 }
 
@@ -289,6 +307,7 @@ function Members() {
   return (
     <section>
       <h2>{m.members}</h2>
+      {family.role === 'parent' && <FamilyName />}
       <ul className="names">
         {members.data?.items.map(member => (
           <li key={member.id}>
