@@ -1,3 +1,5 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Worker } from 'node:worker_threads'
 import { sql, uuidv7 } from '@keepsake/db'
 import { ErasureStarted, FacesDetected, FamilyChanged, MediaChanged, MediaRemoved, publish } from '@keepsake/events'
 import { AlbumServiceService, DescribedMedia, Media } from '@keepsake/proto/album/v1'
@@ -9,6 +11,7 @@ import {
   createClient,
   generateIdentityKeys,
   identityEnv,
+  KeepsakeError,
   ServiceIdentity,
   type Client,
   type RunningService,
@@ -282,6 +285,66 @@ describe('people', () => {
       reason: 'PERSON_NOT_FOUND',
     })
   })
+})
+
+test('whoever is killed while people are sorted, the same people come out, and no word is lost', async () => {
+  const threads: Worker[] = []
+  const began = (worker: Worker): void => void threads.push(worker)
+  process.on('worker', began)
+  try {
+    const faces = [hana!, yui!, mio!, hana!, yui!, hana!, mio!, hana!].map(who => [who])
+    const outcome = async (kill: (step: number) => Promise<unknown>) => {
+      const world = newWorld()
+      const parent = await as(world, 'parent')
+      const pictures = faces.map(who => picture(world, who))
+      for (const [step, id] of pictures.entries()) {
+        await seen(world, id)
+        await kill(step)
+        if (step !== 5) continue
+        // A word is said until it is answered, as a client does; the key makes it one word.
+        await settled(world, 6)
+        const personId = (await personOn(world, pictures[0]!))!
+        const word = { ...parent, idempotencyKey: uuidv7() }
+        const said = until(() =>
+          cluster.updatePerson({ personId, name: 'Hana' }, word).catch(error => {
+            if (!(error instanceof KeepsakeError) || error.code !== 'INTERNAL') throw error
+            return undefined
+          }),
+        )
+        await kill(step)
+        await said
+      }
+      await settled(world, pictures.length)
+      const on = await Promise.all(pictures.map(id => personOn(world, id)))
+      const { people } = await cluster.listPeople({ includeHidden: false, cursor: '', limit: 10 }, parent)
+      const { corrections } = await cluster.listCorrections({ cursor: '', limit: 10, overruled: false }, parent)
+      return {
+        alike: on.map(person => on.indexOf(person)),
+        named: people.map(person => [person.name, person.faceCount]),
+        words: corrections.map(correction => correction.kind),
+      }
+    }
+    const undisturbed = await outcome(() => Promise.resolve())
+    expect(undisturbed).toEqual({
+      alike: [0, 1, 2, 0, 1, 0, 2, 0],
+      named: [
+        ['Hana', 4],
+        [undefined, 2],
+        [undefined, 2],
+      ],
+      words: ['name'],
+    })
+    const before = threads.length
+    const killed = await outcome(async step => {
+      // Early in a run, in its middle, and between two runs.
+      await sleep(40 * step)
+      await threads.at(-1)?.terminate()
+    })
+    expect(killed).toEqual(undisturbed)
+    expect(threads.length).toBeGreaterThan(before + 3)
+  } finally {
+    process.off('worker', began)
+  }
 })
 
 describe('corrections', () => {
