@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
-import { FamilyServiceService } from '@keepsake/proto/family/v1'
+import { FamilyServiceService, type Tokens as SessionTokens } from '@keepsake/proto/family/v1'
 import { KeepsakeError } from '@keepsake/rpc'
-import { Api } from 'keepsake'
+import { Api, type Tokens } from 'keepsake'
 import type { Album } from './album.js'
 import type { Options } from './options.js'
 import { Sentence } from './sentence.js'
@@ -65,12 +65,19 @@ export async function openAccount(options: Options, album: Album, say: (line: st
   const { account, family: found, tokens } = answer
   if (!account || !found || !tokens) throw new Sentence('The family service made no owner; see the logs.')
   const api = new Api(album.localUrl, {
-    tokens: {
-      accessToken: tokens.accessToken,
-      refreshToken: tokens.refreshToken,
-      expiresAt: tokens.expiresAt?.toISOString(),
-    },
+    tokens: held(tokens),
     keep: () => undefined, // it lives as long as this run
+    // A sign-in of its own is taken instead of renewing the last one, which ended where the owner has changed the password meanwhile.
+    reread: async () => {
+      const again = await ask(account.email, '')
+      return again.tokens && held(again.tokens)
+    },
   })
   return { api, email: account.email, familyId: found.id, familyName: found.name }
 }
+
+const held = ({ accessToken, refreshToken, expiresAt }: SessionTokens): Tokens => ({
+  accessToken,
+  refreshToken,
+  expiresAt: expiresAt?.toISOString(),
+})
