@@ -153,7 +153,7 @@ export async function listQuestions(tx: FamilyTx, request: ListQuestionsRequest)
   const rows = await tx.many<{
     questionId: string
     mediaId: string
-    candidates: { personId: string; confidence: number }[]
+    candidates: { personId: string; confidence: number; faceId: string }[]
   }>(sql`
     select question_id, media_id, candidates from cluster.questions order by rank limit ${limit + 1} offset ${offset}`)
   return {

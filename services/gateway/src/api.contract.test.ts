@@ -583,6 +583,36 @@ describe('the album as a whole', () => {
     expect((await ask('GET', `${base}/media/${mediaId}`)).body['faces']).toMatchObject([{ personName: 'Hana' }])
   })
 
+  test('asks about a face beside a face of each who it may be', async () => {
+    const candidates = ['hana', 'yui'].map(name => ({ personId: name, confidence: 0.5, faceId: `face-of-${name}` }))
+    album.answers['cluster'] = {
+      ...album.answers['cluster'],
+      listQuestions: () => ({ questions: [{ id: 'q', faceId: 'q', mediaId, candidates }], nextCursor: '' }),
+    }
+    album.answers['face'] = {
+      ...album.answers['face'],
+      // Yui's has been erased since.
+      getFaces: (r: { faceIds: string[] }) =>
+        GetFacesResponse.fromPartial({
+          items: r.faceIds
+            .filter(id => id !== 'face-of-yui')
+            .map(id => ({ mediaId, faces: [{ id, cropKey: `families/f/faces/${id}.webp` }] })),
+        }),
+    }
+    const [question] = (await ask('GET', `${base}/questions`)).body['items'] as Record<string, never>[]
+    const urlOf = (faceId: string) => expect.stringContaining(`${faceId}.webp`) as string
+    expect(question).toEqual({
+      id: 'q',
+      faceId: 'q',
+      faceUrl: urlOf('q'),
+      mediaId,
+      candidates: [
+        { personId: 'hana', confidence: 0.5, faceUrl: urlOf('face-of-hana') },
+        { personId: 'yui', confidence: 0.5 },
+      ],
+    })
+  })
+
   test('tells parents, and nobody else, what pictures say against a birth date', async () => {
     album.answers['family'] = {
       ...album.answers['family'],

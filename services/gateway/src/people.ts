@@ -421,7 +421,16 @@ export const peopleEndpoints: readonly AnyEndpoint[] = [
           faceId: z.string(),
           faceUrl: z.string().optional(),
           mediaId: z.string().optional(),
-          candidates: z.array(z.object({ personId: z.string(), confidence: z.number() })),
+          candidates: z.array(
+            z.object({
+              personId: z.string(),
+              confidence: z.number(),
+              faceUrl: z
+                .string()
+                .optional()
+                .meta({ description: 'A clear face of that person from about the same time, to compare with.' }),
+            }),
+          ),
         })
         .meta({ id: 'Question' }),
     ),
@@ -433,7 +442,7 @@ export const peopleEndpoints: readonly AnyEndpoint[] = [
       )
       const crops = await cropUrls(
         input,
-        page.questions.map(q => q.faceId),
+        page.questions.flatMap(q => [q.faceId, ...q.candidates.map(c => c.faceId)]),
       )
       return {
         items: page.questions.map(q =>
@@ -442,7 +451,9 @@ export const peopleEndpoints: readonly AnyEndpoint[] = [
             faceId: q.faceId,
             faceUrl: crops.get(q.faceId),
             mediaId: orAbsent(q.mediaId),
-            candidates: q.candidates,
+            candidates: q.candidates.map(({ personId, confidence, faceId }) =>
+              present({ personId, confidence, faceUrl: crops.get(faceId) }),
+            ),
           }),
         ),
         nextCursor: cursorOf(page.nextCursor),

@@ -129,7 +129,8 @@ export interface Question {
   faceId: string
   faceUrl?: string
   mediaId?: string
-  candidates: { personId: string; confidence: number }[]
+  /** `faceUrl`: of about the same time, to compare with. */
+  candidates: { personId: string; confidence: number; faceUrl?: string }[]
 }
 
 /** What a parent said about people. */

@@ -147,7 +147,12 @@ function Questions({ people }: { people: Person[] }) {
   })
   const question = questions.data?.items[0]
   if (!question) return null
-  const someone = (personId: string) => people.find(person => person.id === personId)
+  const someone = (personId: string) => {
+    const person = people.find(each => each.id === personId)
+    // As she looked about then, not as on her cover: that is what the face is compared with.
+    const coverUrl = question.candidates.find(candidate => candidate.personId === personId)?.faceUrl
+    return person && coverUrl !== undefined ? { ...person, coverUrl } : person
+  }
   // About one person the question is a yes or a no, and she stands beside it instead of on a button.
   const only = question.candidates.length === 1 ? question.candidates[0]?.personId : undefined
   return (
