@@ -603,6 +603,24 @@ describe('another version of the pipeline', () => {
     expect(await cropKeys(mediaId(1))).toEqual([cropsOf(FAMILY, mediaId(1)) + stays])
   })
 
+  test('is not held up by families that wait for a version which no release ships yet', async () => {
+    const { photo, ingested, tools } = bench()
+    await photo(mediaId(1), drawFaces(800, 600, TWO))
+    await ingested(mediaId(1))
+    await db.system('families that wait for a release', tx =>
+      tx.changed(sql`
+        insert into face.families (family_id, consent, version, pipeline, next_pipeline, upgrade_at)
+        select gen_random_uuid(), true, 1, 1, 99, now() - interval '1 day' from generate_series(1, 60)`),
+    )
+    tools.pipelines = versions()
+    await start(2)
+    await move(tools)
+    expect(await holdingNow()).toBe(2)
+    await db.system('they are for this test alone', tx =>
+      tx.changed(sql`delete from face.families where next_pipeline = 99`),
+    )
+  })
+
   test('goes with everything else when consent is withdrawn, a face is erased or an item goes, in every version', async () => {
     const { photo, ingested, erased, familyChanged, words, tools } = bench()
     for (const id of [mediaId(1), mediaId(2)]) {

@@ -21,6 +21,11 @@ export class Pipelines {
     return this.all.reduce((best, one) => (one.version > best.version ? one : best))
   }
 
+  /** All versions that this release ships. */
+  get versions(): number[] {
+    return this.all.map(({ version }) => version)
+  }
+
   /** That version, where this release ships it. */
   find(version: number): Pipeline | undefined {
     return this.all.find(one => one.version === version)

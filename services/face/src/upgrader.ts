@@ -41,7 +41,7 @@ export class UploadsUnderWay {
   }
 }
 
-/** Families between two versions, as one look found them. */
+/** Families on the way to a version that this release ships, or with a former one whose time is over, as one look found them. */
 interface Between {
   familyId: string
   next: number | null
@@ -71,12 +71,12 @@ export class Upgrader {
   /** One item of each family that is being moved, and the switches that are due. Says how many items were looked at. */
   async turn(): Promise<number> {
     const { signal } = this.#stop
-    const { db } = this.tools
+    const { db, pipelines } = this.tools
     const between = await db.system('families that are moved to another version of the face pipeline', tx =>
       tx.many<Between>(sql`
         select family_id, next_pipeline as next from face.families
-        where next_pipeline is not null
-          or (former_pipeline is not null and switched_at <= now() - ${FORMER_KEPT_DAYS} * interval '1 day')
+        where next_pipeline = any(${pipelines.versions})
+          or (next_pipeline is null and former_pipeline is not null and switched_at <= now() - ${FORMER_KEPT_DAYS} * interval '1 day')
         order by upgrade_at limit ${FAMILIES}`),
     )
     let looked = 0
@@ -93,12 +93,11 @@ export class Upgrader {
   }
 
   async #move(familyId: string, next: number | null, signal: AbortSignal): Promise<number> {
-    const { db, pipelines, sweep } = this.tools
+    const { db, sweep } = this.tools
     if (next === null) {
       if ((await db.family(familyId, tx => forgetFormer(tx))) > 0) sweep()
       return 0
     }
-    if (!pipelines.find(next)) return 0
     const items = await db.family(familyId, tx => itemsToPrepare(tx, CHOICE))
     const now = Date.now()
     const due = items.filter(id => (this.#failed.get(`${familyId}/${id}`)?.notBefore ?? 0) <= now)
