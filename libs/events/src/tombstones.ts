@@ -34,6 +34,21 @@ export async function isAnyGone(
   return grave !== undefined
 }
 
+/**
+ * Which of these things were removed. It holds only while nobody can bury them: whoever asks holds a row for update that whoever buries locks in the same
+ * transaction, after it buried.
+ */
+export async function goneOf(
+  tx: FamilyTx,
+  group: string,
+  kind: string,
+  ids: readonly string[],
+): Promise<ReadonlySet<string>> {
+  const rows = await tx.many<{ id: string }>(sql`
+    select id from events.tombstones where grp = ${group} and family_id = ${tx.familyId} and kind = ${kind} and id = any(${ids}::text[])`)
+  return new Set(rows.map(({ id }) => id))
+}
+
 const lockSpace = 7305004
 
 const nameOf = (tx: FamilyTx, group: string, kind: string, id: string) => `${group}/${tx.familyId}/${kind}/${id}`

@@ -14,8 +14,8 @@ import {
 } from '@keepsake/events'
 import { Controller } from '@nestjs/common'
 import { erasureOverdue, erasureReported, erasureStarted } from './erasures.js'
-import { erase, eraseFamily, GROUP, hear } from './intake.js'
-import { heard, markAllStale } from './store.js'
+import { erase, eraseFamily, hear } from './intake.js'
+import { GROUP, heard, markAllStale } from './store.js'
 
 /** What rating does about what happened: it notes which items to rate again, and asks for their present state when it does. */
 @Controller()

@@ -1,11 +1,7 @@
 import type { FamilyTx } from '@keepsake/db'
 import { sql } from '@keepsake/db'
 import { bury, isGone } from '@keepsake/events'
-import { markStale } from './store.js'
-
-/** The consumer group, and the kind of its tombstones. */
-export const GROUP = 'rating'
-const KIND = 'media'
+import { GROUP, KIND, markStale } from './store.js'
 
 /** Marks items that were not erased. */
 export async function hear(tx: FamilyTx, mediaIds: readonly string[]): Promise<void> {
@@ -17,6 +13,8 @@ export async function hear(tx: FamilyTx, mediaIds: readonly string[]): Promise<v
 /** Erased items leave no row; their near duplicates are rated anew, for one of them may be the best now. Says how many rows. */
 export async function erase(tx: FamilyTx, mediaIds: readonly string[]): Promise<number> {
   await bury(tx, GROUP, KIND, mediaIds)
+  // As whoever stores ratings: the family first, then its items.
+  await tx.maybe(sql`select 1 from rating.families for update`)
   const left = await tx.many<{ mediaId: string }>(sql`
     select media_id from rating.items where not media_id = any(${mediaIds}::uuid[]) and duplicate_group in (
       select duplicate_group from rating.items where media_id = any(${mediaIds}::uuid[]) and duplicate_group is not null)`)

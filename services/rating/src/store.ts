@@ -1,6 +1,6 @@
 import type { FamilyTx } from '@keepsake/db'
 import { sql } from '@keepsake/db'
-import { MediaRated, MomentsChanged, publish } from '@keepsake/events'
+import { goneOf, MediaRated, MomentsChanged, publish } from '@keepsake/events'
 import { injectTrace } from '@keepsake/telemetry'
 import type { Described } from './describe.js'
 import type { MomentItem } from './moments.js'
@@ -15,6 +15,10 @@ export interface Stale {
   /** Of the event that marked it. */
   traceparent?: string | null
 }
+
+/** The consumer group, and the kind of its tombstones. */
+export const GROUP = 'rating'
+export const KIND = 'media'
 
 /** Items rated at a time. */
 export const BATCH = 200
@@ -76,6 +80,8 @@ export async function saveBatch(
 ): Promise<void> {
   const { version } = await tx.one<{ version: number }>(sql`select version from rating.families for update`)
   const ids = batch.map(b => b.mediaId)
+  // Erased since they were asked about; an erasure waits for the family's row, which is held now.
+  const erased = await goneOf(tx, GROUP, KIND, ids)
   const before = new Map(
     (
       await tx.many<{
@@ -94,7 +100,7 @@ export async function saveBatch(
   )
   const gone = ids.filter(id => !described.has(id) && before.has(id))
   if (gone.length) await tx.changed(sql`delete from rating.items where media_id = any(${gone}::uuid[])`)
-  const rows = [...described.values()]
+  const rows = [...described.values()].filter(d => !erased.has(d.mediaId))
   const solo = new Map(rows.map(d => [d.mediaId, rate(d.input).value]))
   const next = version + 1
   const rated = new Map<string, number>()
@@ -102,9 +108,8 @@ export async function saveBatch(
   const former = [...before.values()].flatMap(({ mediaId, duplicateGroup }) =>
     duplicateGroup === null || duplicateGroup === together.get(mediaId) ? [] : [duplicateGroup],
   )
-  const left = new Set([...former, ...(await joinGroups(tx, ids, together))])
-  await doubtGroups(tx, left, new Set([...ids, ...together.keys()]))
-  const groups = new Set([...left, ...together.values()])
+  const groups = new Set([...former, ...(await joinGroups(tx, ids, together)), ...together.values()])
+  await doubtGroups(tx, groups, new Set([...ids, ...together.keys()]))
   const members = groups.size
     ? await tx.many<GroupRow>(sql`
         select media_id, duplicate_group, solo, value, input from rating.items where duplicate_group = any(${[...groups]}::uuid[]) order by solo desc, media_id`)
@@ -208,11 +213,11 @@ async function joinGroups(
   return moved.flatMap(({ former }) => former ?? [])
 }
 
-/** Who stayed behind in a group that was left may be in another one, too: it is asked for. */
-async function doubtGroups(tx: FamilyTx, left: ReadonlySet<string>, known: ReadonlySet<string>): Promise<void> {
-  if (left.size === 0) return
+/** Who is kept in one of these groups, and is in none of them now, is asked for. */
+async function doubtGroups(tx: FamilyTx, groups: ReadonlySet<string>, known: ReadonlySet<string>): Promise<void> {
+  if (groups.size === 0) return
   const members = await tx.many<{ mediaId: string }>(
-    sql`select media_id from rating.items where duplicate_group = any(${[...left]}::uuid[])`,
+    sql`select media_id from rating.items where duplicate_group = any(${[...groups]}::uuid[])`,
   )
   await markStale(
     tx,
