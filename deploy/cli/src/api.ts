@@ -13,7 +13,13 @@ export interface Tokens {
 /** How requests are authenticated: an API key that never changes, or tokens that are renewed and handed to `keep`. */
 export type Credentials =
   | { apiKey: string }
-  | { tokens: Tokens; keep: (tokens: Tokens) => Promise<void> | void; reread?: () => Promise<Tokens | undefined> }
+  | {
+      tokens: Tokens
+      keep: (tokens: Tokens) => Promise<void> | void
+      reread?: () => Promise<Tokens | undefined>
+      /** Another sign-in, for who can have one without a person, where this one has ended. */
+      again?: () => Promise<Tokens | undefined>
+    }
 
 /** A problem as the API words it (RFC 9457). `status` 0: the server could not be reached. */
 export class ApiError extends Error {
@@ -187,9 +193,13 @@ export class Api {
       this.credentials = { ...credentials, tokens: stored }
       return
     }
-    const tokens = await new Api(this.base.href).post<Tokens>('/v1/sessions/refresh', {
-      refreshToken: credentials.tokens.refreshToken,
-    })
+    const tokens = await new Api(this.base.href)
+      .post<Tokens>('/v1/sessions/refresh', { refreshToken: credentials.tokens.refreshToken })
+      .catch(async (ended: unknown) => {
+        const others = ended instanceof ApiError && ended.status === 401 ? await credentials.again?.() : undefined
+        if (!others) throw ended
+        return others
+      })
     this.credentials = { ...credentials, tokens: { ...credentials.tokens, ...tokens } }
     await credentials.keep({ ...credentials.tokens, ...tokens })
   }

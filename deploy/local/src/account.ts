@@ -23,7 +23,7 @@ const defaultOwner = 'owner@keepsake.local'
  */
 export async function openAccount(options: Options, album: Album, say: (line: string) => void): Promise<Account> {
   const family = album.operator(FamilyServiceService, 'family')
-  const ask = (email: string, password: string, newPassword = false) =>
+  const ask = (email: string, password: string, newPassword = false, plan = options.plan) =>
     family.bootstrap(
       {
         email,
@@ -32,7 +32,7 @@ export async function openAccount(options: Options, album: Album, say: (line: st
         familyName: options.family ?? 'Our family',
         timeZone: options.timeZone,
         locale: /^ja/.test(Intl.DateTimeFormat().resolvedOptions().locale) ? 'ja' : 'en',
-        ...(options.plan && { plan: options.plan }),
+        ...(plan && { plan }),
       },
       { deadlineMs: 20_000 },
     )
@@ -42,6 +42,8 @@ export async function openAccount(options: Options, album: Album, say: (line: st
         `The password in KEEPSAKE_PASSWORD is not the one of ${options.owner ?? 'the owner'} in ${options.home}.`,
         { cause: error },
       )
+    if (error instanceof KeepsakeError && ['PASSWORD_WEAK', 'OWNER_NOT_FOUND'].includes(error.reason))
+      throw new Sentence(error.message, { cause: error })
     throw error
   }
 
@@ -49,7 +51,8 @@ export async function openAccount(options: Options, album: Album, say: (line: st
   // Without a password this only looks.
   const wanted = options.password ?? (options.newPassword ? made : '')
   let answer = await ask(options.owner ?? '', wanted, options.newPassword).catch((error: unknown) => {
-    if (error instanceof KeepsakeError && ['NOT_FOUND', 'INVALID_ARGUMENT', 'FAILED_PRECONDITION'].includes(error.code))
+    // Nobody is there, and no address was given for the first one.
+    if (error instanceof KeepsakeError && error.reason === 'EMAIL_INVALID' && options.owner === undefined)
       return undefined
     return refuse(error)
   })
@@ -67,10 +70,10 @@ export async function openAccount(options: Options, album: Album, say: (line: st
   const api = new Api(album.localUrl, {
     tokens: held(tokens),
     keep: () => undefined, // it lives as long as this run
-    // A sign-in of its own is taken instead of renewing the last one, which ended where the owner has changed the password meanwhile.
-    reread: async () => {
-      const again = await ask(account.email, '')
-      return again.tokens && held(again.tokens)
+    // The owner may change the password meanwhile, which ends every sign-in.
+    again: async () => {
+      const { tokens: others } = await ask(account.email, '', false, undefined)
+      return others && held(others)
     },
   })
   return { api, email: account.email, familyId: found.id, familyName: found.name }

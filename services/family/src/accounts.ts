@@ -65,6 +65,13 @@ export async function accountById(tx: Tx, accountId: string): Promise<AccountRow
   return row
 }
 
+/** Throws where the account has another password by now than the one that was found right. Nobody changes it while this transaction is open. */
+export async function requirePassword(tx: Tx, { accountId, passwordHash }: AccountRow): Promise<void> {
+  const same = await tx.maybe(sql`
+    select 1 from family.accounts where account_id = ${accountId} and password_hash = ${passwordHash} for update`)
+  if (same === undefined) throw errors.wrongCredentials()
+}
+
 /** Gives an account another password, whose hash this is; all its sessions end. */
 export async function setPassword(tx: Tx, accountId: string, passwordHash: string): Promise<void> {
   await tx.changed(sql`update family.accounts set password_hash = ${passwordHash} where account_id = ${accountId}`)

@@ -27,6 +27,8 @@ export async function bootstrap(
 ): Promise<BootstrapResponse> {
   const email = normaliseEmail(request.email) || (await firstOwner(db))
   const known = email === undefined ? undefined : await db.unscoped(undefined, tx => accountByEmail(tx, email))
+  // A new password is for somebody who is there: a mistyped address makes no second owner.
+  if (known === undefined && request.newPassword && (await firstOwner(db)) !== undefined) throw errors.ownerNotFound()
   if (known !== undefined && request.newPassword) await renew(db, known, request.password)
   else if (
     known !== undefined &&

@@ -24,6 +24,8 @@ export const errors = {
       message: 'This is not the present password.',
       details: { field: 'currentPassword' },
     }),
+  ownerNotFound: () =>
+    new KeepsakeError({ code: 'NOT_FOUND', reason: 'OWNER_NOT_FOUND', message: 'Nobody here has this address.' }),
   erasureNotFound: () =>
     new KeepsakeError({ code: 'NOT_FOUND', reason: 'ERASURE_NOT_FOUND', message: 'There is no such receipt.' }),
   invalid: (field: string, message: string) =>

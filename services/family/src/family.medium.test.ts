@@ -141,6 +141,15 @@ describe('a password', () => {
     expect((await signIn(who.email, password)).account?.id).toBe(who.accountId)
   })
 
+  test('is changed by one of two who know it at the same moment; the other one’s word comes too late', async () => {
+    const who = await person()
+    const words = ['the first of two', 'the second of two']
+    const outcomes = await Promise.allSettled(words.map(word => change(who, password, word)))
+    const won = outcomes.findIndex(outcome => outcome.status === 'fulfilled')
+    expect(outcomes[1 - won]).toMatchObject({ status: 'rejected', reason: { reason: 'WRONG_CREDENTIALS' } })
+    expect((await signIn(who.email, words[won]!)).account?.id).toBe(who.accountId)
+  })
+
   test('is not to be guessed on a device that was left open', async () => {
     const who = await person()
     for (let i = 0; i < attemptLimits.email; i++) await change(who, `guess ${i}`).catch(() => undefined)
@@ -653,6 +662,9 @@ describe('bootstrap', () => {
     const renewed = { ...request, password: 'another battery staple', newPassword: true }
     await expect(operator.bootstrap({ ...renewed, password: 'short' }, { deadlineMs })).rejects.toMatchObject({
       reason: 'PASSWORD_WEAK',
+    })
+    await expect(operator.bootstrap({ ...renewed, email: 'ovner@example.org' }, { deadlineMs })).rejects.toMatchObject({
+      reason: 'OWNER_NOT_FOUND',
     })
     expect(await operator.bootstrap(renewed, { deadlineMs })).toMatchObject({
       accountCreated: false,

@@ -46,6 +46,7 @@ import {
   getAccount,
   normaliseEmail,
   prepareAccount,
+  requirePassword,
   setPassword,
 } from './accounts.js'
 import { createApiKey, deleteApiKey, listApiKeys } from './api-keys.js'
@@ -103,6 +104,7 @@ export class FamilyRpc implements RpcHandlers<typeof FamilyServiceService> {
     }
     signIns.add(1, { outcome: 'signed_in' })
     return this.db.unscoped(call, async tx => {
+      await requirePassword(tx, known)
       await forgetAttempts(tx, email, r.remoteAddress, now)
       const account = { id: known.accountId, email: known.email, name: known.name }
       return { account, tokens: await openSession(tx, this.settings.sessions, account.id, now) }
@@ -137,18 +139,19 @@ export class FamilyRpc implements RpcHandlers<typeof FamilyServiceService> {
     requireSession(call)
     const accountId = accountOf(call)
     const now = this.settings.now()
-    const { email, passwordHash } = await this.db.unscoped(call, async tx => {
-      const account = await accountById(tx, accountId)
+    const account = await this.db.unscoped(call, async tx => {
+      const found = await accountById(tx, accountId)
+      checkPassword(found.email, r.newPassword)
       // Whoever found a tablet open must not guess the password here either.
-      await countAttempt(tx, account.email, '', now)
-      return account
+      await countAttempt(tx, found.email, '', now)
+      return found
     })
-    if (!(await passwordMatches(passwordHash, r.currentPassword))) throw errors.passwordWrong()
-    checkPassword(email, r.newPassword)
+    if (!(await passwordMatches(account.passwordHash, r.currentPassword))) throw errors.passwordWrong()
     const newHash = await hashPassword(r.newPassword)
     // No key makes it safe to repeat: the session that would ask again has ended with the first call.
     return this.db.unscoped(call, async tx => {
-      await forgetAttempts(tx, email, '', now)
+      await requirePassword(tx, account)
+      await forgetAttempts(tx, account.email, '', now)
       await setPassword(tx, accountId, newHash)
       return { tokens: await openSession(tx, this.settings.sessions, accountId, now) }
     })
