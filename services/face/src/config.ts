@@ -20,7 +20,7 @@ export const faceConfig = z.object({
     max: 64,
   }),
   KEEPSAKE_FACE_IMAGE_CHILDREN: number({
-    help: 'Processes that decode stills; 0 is one for every four cores, and where models run on a GPU one for each core, at most 4.',
+    help: 'Processes that decode stills; 0 is one for every four cores, on a GPU one for each core, and in both cases at most 4.',
     unit: 'processes',
     default: 0,
     min: 0,

@@ -34,7 +34,7 @@ export async function startFace(env: Env): Promise<RunningService> {
   const db = openDb(env, { name: 'face' })
   const store = openObjectStore(env)
   // Models on a CPU take several times as long as decoding for them.
-  const decoders = provider === 'cpu' ? Math.ceil(availableParallelism() / 4) : defaultImageChildren()
+  const decoders = provider === 'cpu' ? Math.min(4, Math.ceil(availableParallelism() / 4)) : defaultImageChildren()
   const imageChildren = config.KEEPSAKE_FACE_IMAGE_CHILDREN || decoders
   const media = openMedia({ idleMs, imageChildren, imageNiceness: 10 })
   const detector = DETECTORS[config.KEEPSAKE_FACE_DETECTOR]
