@@ -7,7 +7,7 @@ create table cluster.birth_doubts (
   media_count integer not null,
   earliest    timestamptz,
   years       integer,
-  obeyed      boolean not null,
+  followed      boolean not null,
   primary key (family_id, child_id, person_id)
 );
 select db.protect_family('cluster.birth_doubts');

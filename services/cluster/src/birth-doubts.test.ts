@@ -39,16 +39,9 @@ test('ages that agree with the date, or are a few years off, are no doubt', () =
 })
 
 test('a look that is many years off all the time is told, with the years', () => {
-  expect(doubts(seen(40, 14))).toEqual([
-    {
-      childId: 'kid',
-      personId: 'p',
-      kind: 'looks_older',
-      mediaCount: 40,
-      years: expect.closeTo(14, -1) as number,
-      obeyed: true,
-    },
-  ])
+  const [older] = doubts(seen(40, 14))
+  expect(older).toMatchObject({ childId: 'kid', personId: 'p', kind: 'looks_older', mediaCount: 40, followed: true })
+  expect(Math.abs((older?.years ?? 0) - 14)).toBeLessThanOrEqual(2)
   // A date of ten years too early.
   const younger = seen(40, 0)
   expect(doubts(younger, [{ id: 'kid', birth: born - 10 * YEAR }])).toMatchObject([{ kind: 'looks_younger' }])
@@ -62,7 +55,7 @@ test('a few pictures say nothing about the look', () => {
 })
 
 test('three pictures before the birth are told, one or two may be a wrong clock', () => {
-  const beforeBirth = { mediaCount: 3, earliest: born - YEAR, obeyed: true }
+  const beforeBirth = { mediaCount: 3, earliest: born - YEAR, followed: true }
   expect(doubts(seen(40, 0, { beforeBirth }))).toEqual([
     { childId: 'kid', personId: 'p', kind: 'before_birth', ...beforeBirth },
   ])

@@ -14,8 +14,8 @@ export interface BirthDoubt {
   earliest?: number
   /** With the others: by so many years, at the middle of all items. */
   years?: number
-  /** The pictures before the date were taken from the child. False: so many speak against it that it was not followed. */
-  obeyed: boolean
+  /** The pictures before the date were taken from the child. False: nothing of the child would have been left, so they were not. */
+  followed: boolean
 }
 
 /** Items before the birth that one wrong clock may make: fewer are no doubt. */
@@ -28,7 +28,7 @@ const DEVIATIONS = 2.5
 const LEAST_YEARS = 3
 
 /**
- * What pictures say against the birth dates that parents gave, at most one doubt for a child: pictures of the child before it, else a look that is years from it
+ * What pictures say against the birth dates that parents gave, at most one doubt for each person: pictures of the child before it, else a look that is years from it
  * all the time. A date is a parent's word and stays; this is for telling.
  */
 export function birthDoubts(
@@ -46,7 +46,7 @@ export function birthDoubts(
       if (beforeBirth && beforeBirth.mediaCount >= LEAST_EARLY)
         return [{ ...about, kind: 'before_birth', ...beforeBirth }]
       const look = lookOf(groups[g]!, birth)
-      return look ? [{ ...about, ...look, obeyed: true }] : []
+      return look ? [{ ...about, ...look, followed: true }] : []
     })
     .sort((a, b) => (a.childId < b.childId ? -1 : a.childId > b.childId ? 1 : a.personId < b.personId ? -1 : 1))
 }

@@ -105,7 +105,6 @@ test('changes one after the other come to what everything at once gives, also wh
           expect(Math.abs(tables.faces.get(id)!.confidence - face.confidence)).toBeLessThan(0.005)
         expect(change.questions.map(q => q.id)).toEqual(outcome.questions.map(q => q.id))
         expect(change.proposals).toHaveLength(outcome.proposals.length)
-        expect(change.birthDoubts).toHaveLength(outcome.birthDoubts.length)
         // Ids that were there and could stay did stay.
         for (const [id, face] of whole.faces)
           if ([...previous.values()].includes(face.personId!))

@@ -502,25 +502,25 @@ describe('time', () => {
     const linked = p.groups.find(g => g.said === 'K')!
     // A day of grace: the face of the day before stays.
     expect(linked.members.map(m => m.face.id).sort()).toEqual(['k3', 'k4', 'k5', 'k6', 'k7', 'k8', 'k9'])
-    expect(linked.beforeBirth).toEqual({ mediaCount: 3, earliest: faces[0]!.takenAt, obeyed: true })
-    // Those before are somebody, together.
-    const rest = p.groups.filter(g => g !== linked)
-    expect(rest.map(g => [g.said, g.members.map(m => m.face.id).sort()])).toEqual([[undefined, ['k0', 'k1', 'k2']]])
+    expect(linked.beforeBirth).toEqual({ mediaCount: 3, earliest: faces[0]!.takenAt, followed: true })
+    expect(p.groups).toHaveLength(4)
     const undated = faces.map(({ takenAt: _, ...f }) => f)
     expect(partition({ faces: undated, ledger, births: new Map([['kid', Date.UTC(2024, 0, 5)]]) }).groups).toHaveLength(
       1,
     )
   })
 
-  test('a birth date that half of the pictures speak against is not followed', () => {
+  test('a birth date after every picture of a child is not followed: a confirmed one, or one picture from after it, and it is', () => {
     const faces = portraits(direction(seeded(2)), 10, 'k', 3, 0.05, 2)
     const person = { personId: 'K', anchors: ['k5', 'k6', 'k7', 'k8', 'k9'] }
-    const ledger = [say({ kind: 'link', person, childId: 'kid' })]
-    const bornAfter = (day: number) =>
+    const link = say({ kind: 'link', person, childId: 'kid' })
+    const bornAfter = (day: number, ledger = [link]) =>
       partition({ faces, ledger, births: new Map([['kid', Date.UTC(2024, 0, day)]]) }).groups
-    expect(bornAfter(7).find(g => g.said === 'K')).toMatchObject({ beforeBirth: { mediaCount: 5, obeyed: false } })
-    expect(bornAfter(7)).toHaveLength(1)
-    expect(bornAfter(6)).toHaveLength(2)
-    expect(bornAfter(400).map(g => [g.said, g.members.length])).toEqual([['K', 10]])
+    const all = { mediaCount: 10, earliest: faces[0]!.takenAt, followed: false }
+    expect(bornAfter(400)).toMatchObject([{ said: 'K', beforeBirth: all }])
+    expect(bornAfter(400)[0]?.members).toHaveLength(10)
+    expect(bornAfter(11).find(g => g.said === 'K')).toMatchObject({ beforeBirth: { mediaCount: 9, followed: true } })
+    const confirmed = bornAfter(400, [link, say({ kind: 'confirm', faceId: 'k3', person })])
+    expect(confirmed.find(g => g.said === 'K')?.members.map(m => m.face.id)).toEqual(['k3'])
   })
 })

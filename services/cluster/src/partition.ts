@@ -39,8 +39,8 @@ export interface Group {
   said?: string
   /** At least one, in an order that depends on their content only. Scores are worked out when they are first asked for. */
   readonly members: readonly Member[]
-  /** Of a child: its pictures from before the birth date, and whether they were taken from it for that. */
-  readonly beforeBirth?: { readonly mediaCount: number; readonly earliest: number; readonly obeyed: boolean }
+  /** Of a child: its pictures from before the birth date that nobody confirmed, and whether they were taken from it for that. */
+  readonly beforeBirth?: { readonly mediaCount: number; readonly earliest: number; readonly followed: boolean }
 }
 
 export interface Partition {
@@ -62,8 +62,6 @@ const POOR_QUALITY = 0.1
 
 /** A day of grace at birth: time zones, and clocks that are a day off. */
 const DAY = 24 * 3600 * 1000
-/** A birth date after so large a share of a child's dated pictures is taken for a mistake. */
-const DOUBTFUL = 0.5
 
 /** What came and went since the run before, and everything that parents said. */
 export interface Change {
@@ -500,41 +498,37 @@ export class Partitioner {
     }
     const score = scores()
     const confirmed = Uint8Array.from(slots, slot => (isConfirmed(table.faces[slot]!) ? 1 : 0))
-    const early = Uint8Array.from(slots, slot => {
+    const early = Uint8Array.from(slots, (slot, k) => {
       const { takenAt } = table.faces[slot]!
-      return birth !== undefined && takenAt !== undefined && takenAt < birth - DAY ? 1 : 0
+      return birth !== undefined && takenAt !== undefined && takenAt < birth - DAY && !confirmed[k] ? 1 : 0
     })
     const beforeBirth = this.#beforeBirth(slots, early)
-    // What was put out for the birth date stays together: it is somebody, and the child again when the date is corrected.
-    const out = early.map((isEarly, k) => (isEarly && beforeBirth?.obeyed && !confirmed[k] ? 1 : 0))
-    const stays = out.map(isOut => 1 - isOut)
+    const stays = early.map(isEarly => (isEarly && beforeBirth?.followed ? 0 : 1))
     this.#expelDoubles(slots, score, confirmed, stays)
-    this.#expelDoubles(slots, score, confirmed, out)
+    const kept = [...slots.keys()].filter(k => stays[k])
     const groups: { first: number; group: Group }[] = []
-    const push = (which: Uint8Array, about: Omit<Group, 'members'>): void => {
-      const kept = [...slots.keys()].filter(k => which[k])
-      if (kept.length === 0) return
+    if (kept.length)
       groups.push({
         first: slots[kept[0]!]!,
-        group: { ...about, members: kept.map(k => member(slots[k]!, score[k]!)) },
+        group: {
+          ...named,
+          members: kept.map(k => member(slots[k]!, score[k]!)),
+          ...(beforeBirth ? { beforeBirth } : {}),
+        },
       })
-    }
-    push(stays, { ...named, ...(beforeBirth ? { beforeBirth } : {}) })
-    push(out, {})
     for (const [k, slot] of slots.entries())
-      if (!stays[k] && !out[k]) groups.push({ first: slot, group: { members: [member(slot, 0)] } })
+      if (!stays[k]) groups.push({ first: slot, group: { members: [member(slot, 0)] } })
     return groups
   }
 
-  /** The faces from before a birth date, if there are any. It is not followed where it would take a child's pictures away by half and more. */
+  /** The faces from before a birth date that nobody confirmed, if there are any. A date that would leave nothing of a child is not followed. */
   #beforeBirth(slots: readonly number[], early: Uint8Array): Group['beforeBirth'] {
-    const faces = slots.map(slot => this.table.faces[slot]!)
-    const taken = faces.flatMap(({ takenAt }, k) => (early[k] && takenAt !== undefined ? [takenAt] : []))
-    if (taken.length === 0) return undefined
+    const faces = slots.filter((_, k) => early[k]).map(slot => this.table.faces[slot]!)
+    if (faces.length === 0) return undefined
     return {
-      mediaCount: new Set(faces.filter((_, k) => early[k]).map(face => face.mediaId)).size,
-      earliest: Math.min(...taken),
-      obeyed: taken.length < DOUBTFUL * faces.filter(face => face.takenAt !== undefined).length,
+      mediaCount: new Set(faces.map(face => face.mediaId)).size,
+      earliest: faces.reduce((first, { takenAt }) => Math.min(first, takenAt ?? Infinity), Infinity),
+      followed: faces.length < slots.length,
     }
   }
 

@@ -181,9 +181,9 @@ export async function listBirthDoubts(tx: FamilyTx): Promise<BirthDoubt[]> {
     mediaCount: number
     earliest: Date | null
     years: number | null
-    obeyed: boolean
+    followed: boolean
   }>(sql`
-    select child_id, person_id, kind, media_count, earliest, years, obeyed from cluster.birth_doubts order by child_id, person_id`)
+    select child_id, person_id, kind, media_count, earliest, years, followed from cluster.birth_doubts order by child_id, person_id`)
   return rows.map(row => ({ ...row, earliest: row.earliest ?? undefined, years: row.years ?? undefined }))
 }
 

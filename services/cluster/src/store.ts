@@ -257,7 +257,7 @@ async function saveQuestions(tx: FamilyTx, outcome: OutcomeChange): Promise<void
   await tx.changed(sql`delete from cluster.birth_doubts`)
   for (const d of outcome.birthDoubts)
     await tx.changed(sql`
-      insert into cluster.birth_doubts (family_id, child_id, person_id, kind, media_count, earliest, years, obeyed)
+      insert into cluster.birth_doubts (family_id, child_id, person_id, kind, media_count, earliest, years, followed)
       values (${tx.familyId}, ${d.childId}, ${d.personId}, ${d.kind}, ${d.mediaCount},
-        ${d.earliest === undefined ? null : new Date(d.earliest)}, ${d.years ?? null}, ${d.obeyed})`)
+        ${d.earliest === undefined ? null : new Date(d.earliest)}, ${d.years ?? null}, ${d.followed})`)
 }

@@ -619,7 +619,7 @@ describe('the album as a whole', () => {
       listChildren: () => ({ children: [{ id: 'c1', name: 'Hana', birthDate: '2026-02-01' }] }),
     }
     const earliest = new Date('2018-05-01T10:00:00Z')
-    const doubt = { childId: 'c1', personId: 'p1', kind: 'before_birth', mediaCount: 4, earliest, obeyed: false }
+    const doubt = { childId: 'c1', personId: 'p1', kind: 'before_birth', mediaCount: 4, earliest, followed: false }
     album.answers['cluster'] = {
       ...album.answers['cluster'],
       listPeople: () => ({ people: [] }),

@@ -34,7 +34,8 @@ export function createClients(config: GatewayConfig, identity: ServiceIdentity):
   return { ...clients, close: () => Object.values(clients).forEach(client => client.close()) }
 }
 
-const away = new Set(['UNAVAILABLE', 'DEADLINE_EXCEEDED'])
+/** UNIMPLEMENTED: a service of the release before. */
+const away = new Set(['UNAVAILABLE', 'DEADLINE_EXCEEDED', 'UNIMPLEMENTED'])
 
 /** The answer, or undefined while that service is away: for parts of a page without which the page is still worth showing. */
 export async function ifThere<T>(answer: Promise<T>): Promise<T | undefined> {

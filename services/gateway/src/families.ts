@@ -76,13 +76,13 @@ const doubtKinds = {
   looks_younger: 'looks-younger',
 } as const
 
-const shownDoubt = ({ kind, mediaCount, earliest, years, obeyed }: BirthDoubt) =>
+const shownDoubt = ({ kind, mediaCount, earliest, years, followed }: BirthDoubt) =>
   present({
     kind: doubtKinds[kind as keyof typeof doubtKinds],
     mediaCount,
     earliest: earliest?.toISOString(),
     years,
-    followed: obeyed,
+    followed,
   })
 
 function shownFamily(f: FamilyMessage | undefined): z.input<typeof family> {

@@ -233,7 +233,7 @@ export const en = {
   bornAfterPictures: (name: string, count: number, first: string, followed: boolean) =>
     followed
       ? `${n(count, 'picture', 'pictures')} of somebody who looks like ${name} ${count === 1 ? 'is' : 'are'} from before this date, the first of ${first}. They are not shown as ${name}. Is the date right?`
-      : `${n(count, 'picture', 'pictures')} of ${name} ${count === 1 ? 'is' : 'are'} from before this date, the first of ${first}: so many that they stay with ${name}. Is the date right?`,
+      : `${n(count, 'picture', 'pictures')} of ${name} ${count === 1 ? 'is' : 'are'} from before this date, the first of ${first}. As nothing would be left, they stay with ${name}. Is the date right?`,
   looksOtherThanBirthDate: (name: string, years: number, older: boolean) =>
     `${name} looks about ${n(years, 'year', 'years')} ${older ? 'older' : 'younger'} than this date says, in most pictures. Is the date right?`,
   members: 'Members',

@@ -216,7 +216,7 @@ export const ja: Messages = {
   bornAfterPictures: (name, count, first, followed) =>
     followed
       ? `${name}に似た人の写真が、この日付より前に${count}件あります（最初は${first}）。${name}の写真としては表示していません。生年月日は正しいですか？`
-      : `${name}の写真が、この日付より前に${count}件あります（最初は${first}）。数が多いため、${name}の写真のままにしています。生年月日は正しいですか？`,
+      : `${name}の写真が、この日付より前に${count}件あります（最初は${first}）。すべての写真がそうなるため、${name}の写真のままにしています。生年月日は正しいですか？`,
   looksOtherThanBirthDate: (name, years, older) =>
     `多くの写真で、${name}はこの日付から数えた年齢より${years}歳ほど${older ? '年上' : '年下'}に見えます。生年月日は正しいですか？`,
   members: 'メンバー',

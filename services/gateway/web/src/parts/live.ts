@@ -8,7 +8,7 @@ const reconnectMs = 3_000
 /** Which lists a kind of server-sent event makes stale. */
 const stale: Record<string, string[]> = {
   processing: ['processing', 'media', 'item'],
-  people: ['people', 'person', 'questions', 'proposals', 'pages', 'item'],
+  people: ['people', 'person', 'questions', 'proposals', 'children', 'pages', 'item'],
   movies: ['movies', 'movie'],
 }
 
