@@ -14,7 +14,7 @@ import type { ServiceIdentity } from './identity.js'
 import { KeepsakeError } from './keepsake-error.js'
 import { clientFailures, clientRetries } from './metrics.js'
 import { idempotencyKeyKey, identityKey, traceparentKey } from './metadata-keys.js'
-import { detailsKey, fromStatus } from './rich-status.js'
+import { fromStatus } from './rich-status.js'
 import type { CallOptions, Client, MethodDefinition, RpcDefinition } from './types.js'
 
 const idempotentNames = /^(get|list|find|search|select|stat|watch|count|describe|authenticate)/
@@ -160,8 +160,8 @@ class Peer {
         if (code === status.UNAVAILABLE || silent) this.breaker.failed(Date.now())
         else this.breaker.succeeded()
         if (signal?.aborted && code === status.CANCELLED) reject(KeepsakeError.from(signal.reason))
-        // Nobody here cancelled: a server at the end of its grace time cut the call off.
-        else if (code === status.CANCELLED && trailer.get(detailsKey).length === 0)
+        // Nobody here cancelled: a server cut the call off at the end of its grace time, or its clock ran ahead of the deadline.
+        else if (code === status.CANCELLED)
           reject(fromStatus({ code: status.UNAVAILABLE, details: 'the server cut the call off' }))
         else if (code !== status.OK) reject(fromStatus({ code, details, metadata: trailer }))
         else if (answer === undefined) reject(fromStatus({ code: status.INTERNAL, details: 'no message received' }))

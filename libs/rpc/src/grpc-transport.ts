@@ -250,7 +250,8 @@ class IncomingCall implements Call {
       else if (!this.finished) {
         // grpc-js says so at the end of every call, also of one that was answered.
         this.wire.on('cancelled', () => this.cancel())
-        this.timer = setTimeout(() => this.cancel(), Math.min(this.deadline - Date.now(), 2 ** 31 - 1))
+        // A timer may fire a millisecond early by the clock: what it says is that the time is over, all the same.
+        this.timer = setTimeout(() => this.cancel(late()), Math.min(this.deadline - Date.now(), 2 ** 31 - 1))
       }
     }
     return this.abort.signal
@@ -261,9 +262,11 @@ class IncomingCall implements Call {
     clearTimeout(this.timer)
   }
 
-  private cancel(): void {
+  private cancel(
+    why = Date.now() >= this.deadline ? late() : new DOMException('The caller has gone.', 'AbortError'),
+  ): void {
     if (this.finished || this.gone !== undefined) return
-    this.gone = Date.now() >= this.deadline ? late() : new DOMException('The caller has gone.', 'AbortError')
+    this.gone = why
     clearTimeout(this.timer)
     this.abort?.abort(this.gone)
   }

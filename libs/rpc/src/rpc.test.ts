@@ -173,6 +173,14 @@ describe('a call', () => {
     expect(log.calls).not.toContain('late')
   })
 
+  test('that a server gives up by itself may be asked again: only who asks can cancel', async () => {
+    log.failures = [new KeepsakeError({ code: 'CANCELLED', reason: 'CANCELLED', message: 'The call was cancelled.' })]
+    await expect(client.setEcho({ text: 'a' }, { deadlineMs: 20_000 })).rejects.toMatchObject({
+      code: 'UNAVAILABLE',
+      retryable: true,
+    })
+  })
+
   /** Gives a call up as soon as its handler has it. */
   async function callAndCancel(text: string): Promise<void> {
     const abort = new AbortController()
