@@ -13,8 +13,7 @@ export async function hear(tx: FamilyTx, mediaIds: readonly string[]): Promise<v
 /** Erased items leave no row; their near duplicates are rated anew, for one of them may be the best now. Says how many rows. */
 export async function erase(tx: FamilyTx, mediaIds: readonly string[]): Promise<number> {
   await bury(tx, GROUP, KIND, mediaIds)
-  // As whoever stores ratings: the family first, then its items.
-  await tx.maybe(sql`select 1 from rating.families for update`)
+  await hold(tx)
   const left = await tx.many<{ mediaId: string }>(sql`
     select media_id from rating.items where not media_id = any(${mediaIds}::uuid[]) and duplicate_group in (
       select duplicate_group from rating.items where media_id = any(${mediaIds}::uuid[]) and duplicate_group is not null)`)
@@ -30,8 +29,12 @@ export async function erase(tx: FamilyTx, mediaIds: readonly string[]): Promise<
 
 /** The family is gone: nothing of it stays. Says how many rows went. */
 export async function eraseFamily(tx: FamilyTx): Promise<number> {
+  await hold(tx)
   let rows = 0
   for (const table of [sql`rating.stale`, sql`rating.items`, sql`rating.families`, sql`rating.erasures`])
     rows += await tx.changed(sql`delete from ${table}`)
   return rows
 }
+
+/** The family first, then its items, as whoever stores ratings: all take their locks in one order. */
+const hold = (tx: FamilyTx) => tx.maybe(sql`select 1 from rating.families for update`)
