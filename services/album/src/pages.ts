@@ -31,7 +31,6 @@ export async function listPages(tx: FamilyTx, viewer: Viewer): Promise<ListPages
 async function page(tx: FamilyTx, viewer: Viewer, id: string, name: string, child?: Child): Promise<Page> {
   const where = await seen(tx, viewer, id, child)
   const months = await monthsOf(tx, where)
-  const dated = child === undefined ? new Set<string>() : await monthsWithDates(tx, where)
   // The best of the latest: a cover that keeps up, found without ordering the whole album.
   const cover = await tx.maybe<{ id: string }>(sql`
     select id from (
@@ -44,22 +43,14 @@ async function page(tx: FamilyTx, viewer: Viewer, id: string, name: string, chil
     ...(child === undefined ? {} : { childId: child.id }),
     mediaCount: months.reduce((sum, month) => sum + month.count, 0),
     months: months.map(({ month, count }) => {
-      const age = child !== undefined && dated.has(month) ? ageMonths(child.birthDate, `${month}-15`) : undefined
+      const age = child === undefined ? undefined : ageMonths(child.birthDate, `${month}-15`)
       return { month, count, ...(age === undefined ? {} : { ageMonths: age }) }
     }),
     coverMediaId: cover?.id ?? '',
   }
 }
 
-/** Months with an item that says itself when it was taken. The day on which a file was copied says nothing about an age. */
-async function monthsWithDates(tx: FamilyTx, where: Sql): Promise<Set<string>> {
-  const rows = await tx.many<{ month: string }>(
-    sql`select distinct m.month from album.media m where ${where} and m.taken_source <> 'file-date'`,
-  )
-  return new Set(rows.map(({ month }) => month))
-}
-
-/** The items of a page, newest first, with the child's age on that day where the day is known. */
+/** The items of a page, newest first, with the child's age on that day. */
 export async function listPageMedia(
   tx: FamilyTx,
   viewer: Viewer,
@@ -73,8 +64,7 @@ export async function listPageMedia(
   const { rows, nextCursor } = await pageOfMedia(tx, viewer, where, { cursor, limit, order: 'newest' })
   return {
     items: rows.map(row => {
-      const isDated = row.takenSource !== 'file-date'
-      const age = child !== undefined && isDated ? ageMonths(child.birthDate, row.localDay) : undefined
+      const age = child === undefined ? undefined : ageMonths(child.birthDate, row.localDay)
       return { media: toMedia(row), ...(age === undefined ? {} : { ageMonths: age }) }
     }),
     nextCursor,
