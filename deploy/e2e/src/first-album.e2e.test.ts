@@ -123,7 +123,7 @@ describe('the main job: a folder of real photographs becomes an album', () => {
       // Everything that a page needs is one step away from where it is missing.
       await open('Pages')
       await page.getByRole('main').getByRole('link', { name: 'Settings' }).click()
-      await page.getByLabel('Name').fill('Hana')
+      await page.getByLabel('Name', { exact: true }).fill('Hana')
       await page.getByLabel('Date of birth').fill('1990-01-01')
       await page.getByRole('button', { name: 'Add a child' }).click()
       await page.getByRole('button', { name: 'Correct Hana' }).waitFor()

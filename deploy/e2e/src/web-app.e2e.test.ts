@@ -116,7 +116,7 @@ describe('the album in a real browser', () => {
 
   test('a child is registered and corrected; the last parent cannot leave', async () => {
     await page.getByRole('link', { name: 'Settings' }).click()
-    await page.getByLabel('Name').fill('Hana')
+    await page.getByLabel('Name', { exact: true }).fill('Hana')
     await page.getByLabel('Date of birth').fill('2020-05-17')
     await page.getByRole('button', { name: 'Add a child' }).click()
     await page.getByRole('button', { name: 'Correct Hana' }).click()
