@@ -129,6 +129,20 @@ describe('the album in a real browser', () => {
     await page.getByText('A family needs at least one parent.').waitFor()
   })
 
+  test('a name and the password are changed, and the person stays signed in', async () => {
+    await page.getByRole('link', { name: 'Settings' }).click()
+    await page.getByText('Change the password').first().click()
+    await page.getByLabel('Present password').fill(owner.password)
+    await page.getByLabel('New password').fill('another battery staple')
+    await page.getByRole('button', { name: 'Change the password' }).click()
+    await page.getByText('The password is changed.').waitFor()
+    const name = page.locator('form', { has: page.getByLabel('Your name in this family') })
+    await name.getByRole('textbox').fill('Mama')
+    await name.getByRole('button', { name: 'Save' }).click()
+    await page.reload()
+    await page.locator('.names', { hasText: 'Mama' }).waitFor()
+  })
+
   test('everything is there in Japanese, on a phone', async () => {
     await page.setViewportSize({ width: 390, height: 844 })
     await page.getByRole('link', { name: 'Settings' }).click()
