@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest'
 import { birthDoubts } from './birth-doubts.js'
-import { YEAR } from './child-proposals.js'
 import type { Group } from './partition.js'
 import type { PersonView } from './people.js'
+import { YEAR } from './year.js'
 
 const born = Date.UTC(2016, 4, 1)
 const view = { id: 'p', childId: 'kid' } as PersonView

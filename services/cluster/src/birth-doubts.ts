@@ -1,6 +1,7 @@
-import { ageError, YEAR, type RegisteredChild } from './child-proposals.js'
+import { ageError, type RegisteredChild } from './child-proposals.js'
 import type { Group } from './partition.js'
 import type { PersonView } from './people.js'
+import { YEAR } from './year.js'
 
 /** Why a child's birth date may be wrong, for a parent to look at. */
 export interface BirthDoubt {

@@ -1,5 +1,6 @@
 import type { Group } from './partition.js'
 import type { PersonView } from './people.js'
+import { YEAR } from './year.js'
 
 /** A registered child as far as it matters here. */
 export interface RegisteredChild {
@@ -18,8 +19,6 @@ export interface ChildProposal {
   reason: string
 }
 
-/** Mean Gregorian year, ms. */
-export const YEAR = 365.2425 * 24 * 3600 * 1000
 /** Faces before the birth that are put down to wrong dates, as a share. */
 const BEFORE_BIRTH = 0.03
 /** Items in which an unregistered child must be seen: guests come and go. */

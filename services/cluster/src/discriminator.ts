@@ -1,4 +1,5 @@
 import { DIMENSIONS } from './age-groups.js'
+import { YEAR } from './year.js'
 
 /** A face as the discriminator sees it. Classes are the people in question, by number. */
 export interface Sample {
@@ -30,7 +31,6 @@ export interface Told {
   accuracy?: number
 }
 
-const YEAR = 365.2425 * 24 * 3600 * 1000
 /** Width of an age band; a child's face changes much within two years, and a band needs pictures. */
 const BAND = 1.5 * YEAR
 const BANDS = 12

@@ -6,6 +6,7 @@ import { discriminate } from './discriminator.js'
 import type { FinalClusters } from './final-clusters.js'
 import type { Said } from './ledger.js'
 import { dot } from './score.js'
+import { YEAR } from './year.js'
 
 /** Named children who look alike, and what telling them apart came to. */
 export interface LookAlikes {
@@ -65,7 +66,6 @@ const BESIDE_ALIKE = 0.5
 /** Share of wrong faces among those that are told, at most, by the discriminator's own probabilities; and the least probability of a told face. */
 const WRONG = 0.004
 const LEAST = 0.9
-const YEAR = 365.2425 * 24 * 3600 * 1000
 const DAY = 24 * 3600 * 1000
 /** Pictures within this time are one moment, ms. */
 const MOMENT = 2 * 3600 * 1000

@@ -2,6 +2,7 @@ import type { Face } from './face.js'
 import type { Group, Partition } from './partition.js'
 import type { PersonView } from './people.js'
 import { confidenceOf } from './score.js'
+import { YEAR } from './year.js'
 
 /** "Hana or Yui?": a face about which a parent's word would help most. Its id is the face's: one question per face. */
 export interface Question {
@@ -173,7 +174,6 @@ function* aboutChildren(
 
 /** Years between two pictures that count like a tenth of quality when a face to compare with is chosen. */
 const YEARS_APART = 0.05
-const YEAR = 365.2425 * 24 * 3600 * 1000
 
 /** Finds the face of a person to show beside a face: clear, surely this person, and of about the same time. */
 function reference(partition: Partition, ids: readonly string[]): (person: string, beside: Face) => string {

@@ -3,6 +3,7 @@ import { ageError } from './child-proposals.js'
 import type { RegisteredChild } from './child-proposals.js'
 import type { Face } from './face.js'
 import { seeded } from './synthetic.js'
+import { YEAR } from './year.js'
 
 /** How the embeddings of one age group lie: around a mean, people by one spectrum, pictures of one person by another. */
 export interface GroupStatistics {
@@ -55,7 +56,6 @@ export const RECIPE: Recipe = {
 /** Until and from when the children's and the adults' statistics hold, years; between them one passes into the other. */
 const CHILD_UNTIL = 14
 const GROWN_FROM = 22
-const YEAR_MS = 365.2425 * 24 * 3600 * 1000
 
 /**
  * How far a face still has to go until it is grown up, in units in which two looks of one person correlate by exp(-distance). From the growth
@@ -277,13 +277,13 @@ export function simulatedFamily(options: FamilyOptions): SimulatedFamily {
   const normal = bell(random)
   const faces = new Faces(statistics, random)
   const start = Date.UTC(2015, 3, 1)
-  const births = [start - apart * YEAR_MS, start].map(b => Math.round(b / 86_400_000) * 86_400_000)
+  const births = [start - apart * YEAR, start].map(b => Math.round(b / 86_400_000) * 86_400_000)
   const sex = random() < 0.5 ? 1 : -1
   const [elder, younger] = [faces.person(sex), faces.person(sex)]
   const parents = [faces.person(1), faces.person(-1)]
   const others = Array.from({ length: strangers }, () => ({
     look: faces.person(),
-    birth: start - (random() < 0.5 ? 20 + 40 * random() : 8 * random() - 2) * YEAR_MS,
+    birth: start - (random() < 0.5 ? 20 + 40 * random() : 8 * random() - 2) * YEAR,
   }))
   const bias = new Map<string, number>()
   const sightings: Sighting[] = []
@@ -291,7 +291,7 @@ export function simulatedFamily(options: FamilyOptions): SimulatedFamily {
   let picture = 0
   while (Math.min(...count) < pictures) {
     // Moments are spread over the years; a moment is a burst of one to four pictures.
-    const moment = start + random() * years * YEAR_MS
+    const moment = start + random() * years * YEAR
     const size = 1 + Math.floor(4 * random() * random())
     const open = [0, 1].filter(c => count[c]! < pictures)
     const who = open.length === 2 && random() < together ? [0, 1] : [open[Math.floor(random() * open.length)]!]
@@ -316,15 +316,15 @@ export function simulatedFamily(options: FamilyOptions): SimulatedFamily {
         const base = { truth: person.name, noise, badness, picture, takenAt, seen: seen++ }
         if ('child' in person && person.child !== undefined) {
           count[person.child]!++
-          const age = (takenAt - births[person.child]!) / YEAR_MS
+          const age = (takenAt - births[person.child]!) / YEAR
           const [a, b] = [elder(age), younger(age)]
           const half = a.map((x, d) => ((person.child === 0 ? 1 : -1) * (x - b[d]!)) / 2)
           sightings.push({ ...base, age, place: a.map((x, d) => (x + b[d]!) / 2), half })
         } else if ('parent' in person && person.parent !== undefined) {
-          const age = 32 + (takenAt - start) / YEAR_MS
+          const age = 32 + (takenAt - start) / YEAR
           sightings.push({ ...base, age, place: parents[person.parent]!(age) })
         } else if ('look' in person) {
-          const age = Math.max(0.1, (takenAt - person.birth) / YEAR_MS)
+          const age = Math.max(0.1, (takenAt - person.birth) / YEAR)
           sightings.push({ ...base, age, place: person.look(age) })
         }
       })
