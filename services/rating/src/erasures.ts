@@ -1,7 +1,6 @@
 import { sql, type FamilyTx } from '@keepsake/db'
 import { reportErasure, type ErasureOverdue, type ErasureReported, type ErasureStarted } from '@keepsake/events'
-import { GROUP } from './store.js'
-import { markAllStale, markStale } from './store.js'
+import { GROUP, markAllStale, markStale } from './store.js'
 
 // Those whose faces a rating is made with. While one of them still has a face, rating again would take it in again.
 const sources = ['cluster', 'face']

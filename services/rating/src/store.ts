@@ -109,11 +109,16 @@ export async function saveBatch(
     duplicateGroup === null || duplicateGroup === together.get(mediaId) ? [] : [duplicateGroup],
   )
   const groups = new Set([...former, ...(await joinGroups(tx, ids, together)), ...together.values()])
-  await doubtGroups(tx, groups, new Set([...ids, ...together.keys()]))
   const members = groups.size
     ? await tx.many<GroupRow>(sql`
         select media_id, duplicate_group, solo, value, input from rating.items where duplicate_group = any(${[...groups]}::uuid[]) order by solo desc, media_id`)
     : []
+  // Who is kept in one of these groups, and is in none of them now, is asked for.
+  const known = new Set([...ids, ...together.keys()])
+  await markStale(
+    tx,
+    members.map(({ mediaId }) => mediaId).filter(id => !known.has(id)),
+  )
   await settleGroups(tx, members, next, rated)
   const stored = await tx.many<{ mediaId: string; value: number }>(
     sql`select media_id, value from rating.items where media_id = any(${ids}::uuid[])`,
@@ -211,18 +216,6 @@ async function joinGroups(
     where i.media_id = n.media_id and i.duplicate_group is distinct from n.duplicate_group
     returning was.duplicate_group as former`)
   return moved.flatMap(({ former }) => former ?? [])
-}
-
-/** Who is kept in one of these groups, and is in none of them now, is asked for. */
-async function doubtGroups(tx: FamilyTx, groups: ReadonlySet<string>, known: ReadonlySet<string>): Promise<void> {
-  if (groups.size === 0) return
-  const members = await tx.many<{ mediaId: string }>(
-    sql`select media_id from rating.items where duplicate_group = any(${[...groups]}::uuid[])`,
-  )
-  await markStale(
-    tx,
-    members.map(({ mediaId }) => mediaId).filter(id => !known.has(id)),
-  )
 }
 
 /** In every group the best stays as it is and the others count as duplicates of it. `members` come best first. */
