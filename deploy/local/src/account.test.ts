@@ -9,7 +9,7 @@ const options = parseOptions([], { env: {}, cwd: '/', root: '/' })!
 
 /** An album whose family service gives a new sign-in at every call, and whose API takes the latest alone. */
 async function albumOf(owner?: string) {
-  const calls: { email: string; password: string; newPassword: boolean }[] = []
+  const calls: { email: string; password: string; newPassword: boolean; plan?: string }[] = []
   let valid = ''
   const server = createServer((request, response) => {
     const ok = request.headers.authorization === `Bearer ${valid}`
@@ -45,7 +45,7 @@ async function albumOf(owner?: string) {
 
 test('an import goes on when the owner changes the password, which ends every sign-in', async () => {
   const { album, calls, endSignIns, close } = await albumOf('a@example.org')
-  const { api } = await openAccount(options, album, () => undefined)
+  const { api } = await openAccount({ ...options, plan: 'free' }, album, () => undefined)
   expect(await api.get('/v1/families')).toEqual({ fine: true })
   endSignIns()
   expect(await api.get('/v1/families')).toEqual({ fine: true })
@@ -53,6 +53,8 @@ test('an import goes on when the owner changes the password, which ends every si
     ['', '', false],
     ['a@example.org', '', false],
   ])
+  // Who changed the plan meanwhile keeps it.
+  expect(calls.map(call => call.plan)).toEqual(['free', undefined])
   await close()
 })
 

@@ -23,16 +23,17 @@ const defaultOwner = 'owner@keepsake.local'
  */
 export async function openAccount(options: Options, album: Album, say: (line: string) => void): Promise<Account> {
   const family = album.operator(FamilyServiceService, 'family')
-  const ask = (email: string, password: string, newPassword = false, plan = options.plan) =>
+  const plan = options.plan && { plan: options.plan }
+  const ask = (email: string, password: string, more: { newPassword?: boolean; plan?: string } = {}) =>
     family.bootstrap(
       {
         email,
         password,
-        newPassword,
+        newPassword: false,
         familyName: options.family ?? 'Our family',
         timeZone: options.timeZone,
         locale: /^ja/.test(Intl.DateTimeFormat().resolvedOptions().locale) ? 'ja' : 'en',
-        ...(plan && { plan }),
+        ...more,
       },
       { deadlineMs: 20_000 },
     )
@@ -50,15 +51,17 @@ export async function openAccount(options: Options, album: Album, say: (line: st
   const made = randomBytes(12).toString('base64url')
   // Without a password this only looks.
   const wanted = options.password ?? (options.newPassword ? made : '')
-  let answer = await ask(options.owner ?? '', wanted, options.newPassword).catch((error: unknown) => {
-    // Nobody is there, and no address was given for the first one.
-    if (error instanceof KeepsakeError && error.reason === 'EMAIL_INVALID' && options.owner === undefined)
-      return undefined
-    return refuse(error)
-  })
+  let answer = await ask(options.owner ?? '', wanted, { ...plan, newPassword: options.newPassword }).catch(
+    (error: unknown) => {
+      // Nobody is there, and no address was given for the first one.
+      if (error instanceof KeepsakeError && error.reason === 'EMAIL_INVALID' && options.owner === undefined)
+        return undefined
+      return refuse(error)
+    },
+  )
   // Where nobody is there yet, somebody is made.
   if (!answer?.account || !answer.family || !answer.tokens)
-    answer = await ask(options.owner ?? defaultOwner, options.password ?? made).catch(refuse)
+    answer = await ask(options.owner ?? defaultOwner, options.password ?? made, { ...plan }).catch(refuse)
   if (options.password === undefined && answer.accountCreated)
     say(`The album's owner is ${answer.account?.email}, with the password ${made} (shown once: keep it).`)
   else if (options.newPassword) {
@@ -70,9 +73,9 @@ export async function openAccount(options: Options, album: Album, say: (line: st
   const api = new Api(album.localUrl, {
     tokens: held(tokens),
     keep: () => undefined, // it lives as long as this run
-    // The owner may change the password meanwhile, which ends every sign-in.
+    // The owner may change the password meanwhile, which ends every sign-in. The plan was set already, and may be another one by now.
     again: async () => {
-      const { tokens: others } = await ask(account.email, '', false, undefined)
+      const { tokens: others } = await ask(account.email, '')
       return others && held(others)
     },
   })
