@@ -1,6 +1,6 @@
-import { useQuery, useQueryClient } from '@tanstack/react-query'
+import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { createContext, useCallback, useContext, useEffect, useMemo, useState, type ReactNode } from 'react'
-import { api, mayReturn, refresh, setAccessToken, type Family, type List } from './api.ts'
+import { api, mayReturn, refresh, setAccessToken, type Family, type List, type Member } from './api.ts'
 
 interface Session {
   state: 'unknown' | 'out' | 'in'
@@ -64,4 +64,25 @@ export function useFamily(): Family {
   const family = useContext(FamilyContext)
   if (!family) throw new Error('useFamily outside FamilyProvider')
   return family
+}
+
+/** Members of the family; asked for only while they are wanted. */
+export function useMembers(enabled = true) {
+  const family = useFamily()
+  return useQuery({
+    queryKey: ['members', family.id],
+    queryFn: () => api<List<Member>>('GET', `/families/${family.id}/members`),
+    enabled,
+  })
+}
+
+/** Changes settings of the family. */
+export function useFamilyChange() {
+  const family = useFamily()
+  const client = useQueryClient()
+  return useMutation({
+    mutationFn: (change: Partial<Pick<Family, 'name' | 'locale' | 'unknownFacesDays'>>) =>
+      api('PATCH', `/families/${family.id}`, change),
+    onSettled: () => client.invalidateQueries({ queryKey: ['families'] }),
+  })
 }

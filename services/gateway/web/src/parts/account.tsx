@@ -1,8 +1,8 @@
-import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
+import { useMutation, useQueryClient } from '@tanstack/react-query'
 import { useRef } from 'react'
-import { api, type List, type Member } from '../api.ts'
+import { api } from '../api.ts'
 import { useLanguage } from '../i18n/messages.tsx'
-import { useFamily, useSession } from '../session.tsx'
+import { useFamily, useFamilyChange, useMembers, useSession } from '../session.tsx'
 import { FormError } from './states.tsx'
 
 /** What a person sets about themselves: the name that the family sees, and the password. */
@@ -10,10 +10,7 @@ export function Account() {
   const { m } = useLanguage()
   const family = useFamily()
   const client = useQueryClient()
-  const members = useQuery({
-    queryKey: ['members', family.id],
-    queryFn: () => api<List<Member>>('GET', `/families/${family.id}/members`),
-  })
+  const members = useMembers()
   const me = members.data?.items.find(member => member.me)
   const rename = useMutation({
     mutationFn: (name: string) => api('PATCH', `/families/${family.id}/members/${me?.id}`, { name }),
@@ -33,12 +30,15 @@ export function Account() {
 export function FamilyName() {
   const { m } = useLanguage()
   const family = useFamily()
-  const client = useQueryClient()
-  const rename = useMutation({
-    mutationFn: (name: string) => api('PATCH', `/families/${family.id}`, { name }),
-    onSuccess: () => client.invalidateQueries({ queryKey: ['families'] }),
-  })
-  return <NameForm key={family.name} label={m.familyName} name={family.name} save={rename} />
+  const change = useFamilyChange()
+  return (
+    <NameForm
+      key={family.name}
+      label={m.familyName}
+      name={family.name}
+      save={{ ...change, mutate: name => change.mutate({ name }) }}
+    />
+  )
 }
 
 function NameForm({

@@ -1,8 +1,8 @@
 import { useMutation, useQuery } from '@tanstack/react-query'
 import { useState } from 'react'
-import { api, type Audience, type List, type Media, type Member } from '../api.ts'
+import { api, type Audience, type List, type Media } from '../api.ts'
 import { useLanguage } from '../i18n/messages.tsx'
-import { useFamily } from '../session.tsx'
+import { useFamily, useMembers } from '../session.tsx'
 import { FormError } from './states.tsx'
 
 /** Who may see an item; a change is saved at once, for groups and members as soon as one is ticked. */
@@ -11,11 +11,7 @@ export function AudienceChoice({ media, changed }: { media: Media; changed(): vo
   const family = useFamily()
   const [draft, setDraft] = useState<Audience | undefined>()
   const audience = draft ?? media.audience
-  const members = useQuery({
-    queryKey: ['members', family.id],
-    queryFn: () => api<List<Member>>('GET', `/families/${family.id}/members`),
-    enabled: audience.kind === 'members',
-  })
+  const members = useMembers(audience.kind === 'members')
   const groups = useQuery({
     queryKey: ['groups', family.id],
     queryFn: () => api<List<{ id: string; name: string }>>('GET', `/families/${family.id}/groups`),

@@ -1,8 +1,8 @@
 import { useMutation, useQuery } from '@tanstack/react-query'
 import { useState } from 'react'
-import { api, type Correction, type List, type Member, type Person } from '../api.ts'
+import { api, type Correction, type List, type Person } from '../api.ts'
 import { useLanguage } from '../i18n/messages.tsx'
-import { useFamily } from '../session.tsx'
+import { useFamily, useMembers } from '../session.tsx'
 import { FaceCrop } from './face-crop.tsx'
 import { FormError } from './states.tsx'
 import { leaveIt, openOnes } from './left-disagreements.ts'
@@ -10,11 +10,7 @@ import { leaveIt, openOnes } from './left-disagreements.ts'
 /** What members are called, by their ids. */
 export function useMemberNames(): (id: string) => string {
   const { m } = useLanguage()
-  const family = useFamily()
-  const members = useQuery({
-    queryKey: ['members', family.id],
-    queryFn: () => api<List<Member>>('GET', `/families/${family.id}/members`),
-  })
+  const members = useMembers()
   return id => {
     const member = members.data?.items.find(candidate => candidate.id === id)
     return member === undefined ? m.formerMember : member.me ? m.me : m.memberName(member.name)

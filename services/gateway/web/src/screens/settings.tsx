@@ -9,7 +9,7 @@ import { ExportSection } from '../parts/export.tsx'
 import { LanguageChoice } from '../parts/language-choice.tsx'
 import { RemoveFamily } from '../parts/remove-family.tsx'
 import { FormError } from '../parts/states.tsx'
-import { useFamily, useSession } from '../session.tsx'
+import { useFamily, useFamilyChange, useMembers, useSession } from '../session.tsx'
 
 /** The family's settings: children, consent, members, language. Relatives see what concerns them. */
 export function SettingsScreen() {
@@ -46,16 +46,16 @@ export function SettingsScreen() {
 function FamilyLanguage() {
   const { m } = useLanguage()
   const family = useFamily()
-  const client = useQueryClient()
-  const save = useMutation({
-    mutationFn: (locale: string) => api('PATCH', `/families/${family.id}`, { locale }),
-    onSettled: () => client.invalidateQueries({ queryKey: ['families'] }),
-  })
+  const save = useFamilyChange()
   return (
     <>
       <label>
         {m.filmLanguage}
-        <select value={family.locale} disabled={save.isPending} onChange={event => save.mutate(event.target.value)}>
+        <select
+          value={family.locale}
+          disabled={save.isPending}
+          onChange={event => save.mutate({ locale: event.target.value })}
+        >
           <option value="en">English</option>
           <option value="ja">日本語</option>
         </select>
@@ -212,10 +212,7 @@ function FaceRecognition() {
   const { m, locale } = useLanguage()
   const family = useFamily()
   const client = useQueryClient()
-  const members = useQuery({
-    queryKey: ['members', family.id],
-    queryFn: () => api<List<Member>>('GET', `/families/${family.id}/members`),
-  })
+  const members = useMembers()
   const answer = useMutation({
     mutationFn: (consent: boolean) =>
       api('PATCH', `/families/${family.id}`, { faceRecognition: { consent, textVersion: consentTextVersion } }),
@@ -259,11 +256,7 @@ const usualDays = [7, 14, 30, 60, 90, 180, 365]
 function UnknownFaces() {
   const { m } = useLanguage()
   const family = useFamily()
-  const client = useQueryClient()
-  const save = useMutation({
-    mutationFn: (unknownFacesDays: number) => api('PATCH', `/families/${family.id}`, { unknownFacesDays }),
-    onSettled: () => client.invalidateQueries({ queryKey: ['families'] }),
-  })
+  const save = useFamilyChange()
   const choices = [...new Set([...usualDays, family.unknownFacesDays])].sort((a, b) => a - b)
   return (
     <>
@@ -272,7 +265,7 @@ function UnknownFaces() {
         <select
           value={family.unknownFacesDays}
           disabled={save.isPending}
-          onChange={event => save.mutate(Number(event.target.value))}
+          onChange={event => save.mutate({ unknownFacesDays: Number(event.target.value) })}
         >
           {choices.map(days => (
             <option key={days} value={days}>
@@ -290,10 +283,7 @@ function UnknownFaces() {
 function Members() {
   const { m } = useLanguage()
   const family = useFamily()
-  const members = useQuery({
-    queryKey: ['members', family.id],
-    queryFn: () => api<List<Member>>('GET', `/families/${family.id}/members`),
-  })
+  const members = useMembers()
   const client = useQueryClient()
   const [role, setRole] = useState<Member['role']>('relative')
   const remove = useMutation({
